@@ -1,0 +1,339 @@
+/** Appends entries from outside the fleet to its stream: gathered into few commands, each with a deadline. Knows no Socket.IO. */
+import { createHash } from 'node:crypto';
+import { sleep, withDeadline } from '../base/deadline.ts';
+import { AppError, messageOf } from '../base/errors.ts';
+import type { Closable } from '../base/lifecycle.ts';
+import { APPEND_SCRIPT } from './entry-script.ts';
+import { openWriterClient, type RedisSource, type WriterClient } from './writer-client.ts';
+
+/** One entry in the wire format of the official streams adapter; `uid` is always `emitter`. */
+export interface StreamEntry {
+	readonly nsp: string;
+	/** Message type of socket.io-adapter, as a decimal string. */
+	readonly type: string;
+	/** JSON, or base64 of msgpack when it holds binary. */
+	readonly data: string;
+	/** Written once within the window of the writer. */
+	readonly onceKey?: string;
+}
+
+/** The entry is in Redis. `duplicate`: it was there before, under the same key with the same content. */
+export interface Receipt {
+	/** Id of the stream entry, and so the recovery offset that clients get. */
+	readonly id: string;
+	readonly duplicate?: true;
+}
+
+export interface EntryWriter extends Closable {
+	/**
+	 * Appends all of `entries` or none. Rejects with ERR_CONFLICT (a key was used with other content), ERR_REDIS (not
+	 * written) or ERR_UNREACHABLE (Redis did not answer: written or not, nobody knows).
+	 */
+	write(entries: readonly StreamEntry[]): Promise<readonly Receipt[]>;
+	/** At most once, to whoever listens now. Same errors. */
+	publish(channel: string, payload: Buffer): Promise<void>;
+}
+
+export interface EntryWriterOptions {
+	readonly redis: RedisSource;
+	readonly stream: string;
+	/** Length cap given with each append. */
+	readonly maxEntries: number;
+	/** How long a call may take, all told. */
+	readonly timeoutMs: number;
+	/** How long an idempotency key is remembered. */
+	readonly onceWindowMs: number;
+}
+
+interface Group {
+	readonly entries: readonly StreamEntry[];
+	readonly chars: number;
+	readonly expiresAt: number;
+	settled: boolean;
+	resolve(receipts: readonly Receipt[]): void;
+	reject(error: AppError): void;
+}
+
+const SCRIPT_SHA = createHash('sha1').update(APPEND_SCRIPT).digest('hex');
+/** Redis runs nothing else during a script: 256 appends take about 1 ms. */
+const MAX_COMMAND_ENTRIES = 256;
+const MAX_COMMAND_CHARS = 1_000_000;
+const MAX_COMMANDS_IN_FLIGHT = 4;
+const MAX_WAITING_CHARS = 64_000_000;
+
+export function createEntryWriter(options: EntryWriterOptions): EntryWriter {
+	return new RedisEntryWriter(options, openWriterClient(options.redis));
+}
+
+class RedisEntryWriter implements EntryWriter {
+	readonly #options: EntryWriterOptions;
+	readonly #client: WriterClient;
+	readonly #waiting: Group[] = [];
+	readonly #inFlight = new Set<Group>();
+	#waitingChars = 0;
+	#commands = 0;
+	#flushQueued = false;
+	#expiry: NodeJS.Timeout | undefined;
+	#lastTrouble = '';
+	#closed = false;
+	#onIdle: (() => void) | undefined;
+
+	constructor(options: EntryWriterOptions, client: WriterClient) {
+		this.#options = options;
+		this.#client = client;
+		client.on('error', (error: Error) => {
+			this.#lastTrouble = messageOf(error);
+		});
+		client.on('ready', () => {
+			this.#lastTrouble = '';
+			this.#queueFlush();
+		});
+	}
+
+	write(entries: readonly StreamEntry[]): Promise<readonly Receipt[]> {
+		if (entries.length === 0) {
+			return Promise.resolve([]);
+		}
+		return new Promise((resolve, reject) => {
+			let chars = 0;
+			for (const entry of entries) {
+				chars += entry.data.length;
+			}
+			if (this.#closed || this.#waitingChars + chars > MAX_WAITING_CHARS) {
+				reject(notWritten(this.#closed ? 'this emitter is closed' : `more than ${MAX_WAITING_CHARS} characters wait for Redis already`));
+				return;
+			}
+			this.#waitingChars += chars;
+			this.#waiting.push({ entries, chars, expiresAt: Date.now() + this.#options.timeoutMs, settled: false, resolve, reject });
+			this.#armExpiry();
+			this.#queueFlush();
+		});
+	}
+
+	async publish(channel: string, payload: Buffer): Promise<void> {
+		const deadline = Date.now() + this.#options.timeoutMs;
+		await this.#waitUntilReady(deadline);
+		try {
+			await withDeadline(this.#client.publish(channel, payload), deadline - Date.now(), 'PUBLISH');
+		} catch (error) {
+			throw toAppError(error);
+		}
+	}
+
+	/** Waits for what is on its way (until its deadline), then closes the connection. */
+	async close(): Promise<void> {
+		this.#closed = true;
+		if (!this.#isIdle()) {
+			await new Promise<void>((resolve) => {
+				this.#onIdle = resolve;
+			});
+		}
+		clearTimeout(this.#expiry);
+		this.#client.disconnect();
+	}
+
+	/** One flush per turn of the event loop: all that was asked for in one turn travels together. */
+	#queueFlush(): void {
+		if (this.#flushQueued) {
+			return;
+		}
+		this.#flushQueued = true;
+		setImmediate(() => {
+			this.#flushQueued = false;
+			while (this.#waiting.length > 0 && this.#commands < MAX_COMMANDS_IN_FLIGHT && this.#client.status === 'ready') {
+				this.#send(this.#takeGroups());
+			}
+		});
+	}
+
+	#takeGroups(): Group[] {
+		let count = 0;
+		let entries = 0;
+		let chars = 0;
+		for (const group of this.#waiting) {
+			entries += group.entries.length;
+			chars += group.chars;
+			if (count > 0 && (entries > MAX_COMMAND_ENTRIES || chars > MAX_COMMAND_CHARS)) {
+				break;
+			}
+			count++;
+		}
+		const groups = this.#waiting.splice(0, count);
+		for (const group of groups) {
+			this.#waitingChars -= group.chars;
+			this.#inFlight.add(group);
+		}
+		return groups;
+	}
+
+	#send(groups: readonly Group[]): void {
+		this.#commands++;
+		this.#append(groups)
+			.then(
+				(answers) => settleGroups(groups, answers),
+				(error: unknown) => {
+					const failure = toAppError(error);
+					for (const group of groups) {
+						settle(group, failure);
+					}
+				},
+			)
+			.finally(() => {
+				this.#commands--;
+				for (const group of groups) {
+					this.#inFlight.delete(group);
+				}
+				this.#afterSettling();
+			});
+	}
+
+	async #append(groups: readonly Group[]): Promise<unknown> {
+		const { stream, maxEntries, onceWindowMs } = this.#options;
+		const keys = [stream];
+		const args: (string | number)[] = [maxEntries, onceWindowMs];
+		for (const group of groups) {
+			args.push(group.entries.length);
+			for (const entry of group.entries) {
+				if (entry.onceKey === undefined) {
+					args.push(entry.nsp, entry.type, entry.data, '0', '');
+				} else {
+					keys.push(onceKeyOf(stream, entry.onceKey));
+					args.push(entry.nsp, entry.type, entry.data, keys.length, digestOf(entry));
+				}
+			}
+		}
+		try {
+			return await this.#client.evalsha(SCRIPT_SHA, keys.length, ...keys, ...args);
+		} catch (error) {
+			// The script ran nowhere: sending it whole can't write twice.
+			if (messageOf(error).startsWith('NOSCRIPT')) {
+				return await this.#client.eval(APPEND_SCRIPT, keys.length, ...keys, ...args);
+			}
+			throw error;
+		}
+	}
+
+	/** One timer for all: deadlines are as long for every group, so the oldest is the first. */
+	#armExpiry(): void {
+		const oldest = this.#inFlight.values().next().value ?? this.#waiting[0];
+		if (oldest && this.#expiry === undefined) {
+			this.#expiry = setTimeout(() => this.#expire(), Math.max(1, oldest.expiresAt - Date.now()));
+		}
+	}
+
+	#expire(): void {
+		this.#expiry = undefined;
+		const now = Date.now();
+		for (const group of this.#inFlight) {
+			if (group.expiresAt <= now) {
+				settle(group, unknownOutcome(`no answer within ${this.#options.timeoutMs} ms`));
+				this.#inFlight.delete(group);
+			}
+		}
+		let expired = 0;
+		while ((this.#waiting[expired]?.expiresAt ?? Number.POSITIVE_INFINITY) <= now) {
+			expired++;
+		}
+		for (const group of this.#waiting.splice(0, expired)) {
+			this.#waitingChars -= group.chars;
+			settle(group, notWritten(this.#describeAbsence()));
+		}
+		this.#armExpiry();
+		this.#afterSettling();
+	}
+
+	#isIdle(): boolean {
+		return this.#waiting.length === 0 && this.#inFlight.size === 0;
+	}
+
+	#afterSettling(): void {
+		if (this.#waiting.length > 0) {
+			this.#queueFlush();
+		} else if (this.#isIdle()) {
+			this.#onIdle?.();
+		}
+	}
+
+	async #waitUntilReady(deadline: number): Promise<void> {
+		while (this.#client.status !== 'ready') {
+			if (this.#closed || Date.now() >= deadline) {
+				throw notWritten(this.#closed ? 'this emitter is closed' : this.#describeAbsence());
+			}
+			await sleep(20);
+		}
+	}
+
+	#describeAbsence(): string {
+		const trouble = this.#lastTrouble === '' ? '' : ` (${this.#lastTrouble})`;
+		return `Redis was not ready within ${this.#options.timeoutMs} ms${trouble}`;
+	}
+}
+
+function settleGroups(groups: readonly Group[], answers: unknown): void {
+	const lines = Array.isArray(answers) ? answers.map(String) : [];
+	let at = 0;
+	for (const group of groups) {
+		const own = lines.slice(at, at + group.entries.length);
+		at += group.entries.length;
+		const refused = own.findIndex((line) => line.length > 1 && line.startsWith('!'));
+		if (refused >= 0) {
+			const key = group.entries[refused]?.onceKey ?? '';
+			settle(
+				group,
+				new AppError(
+					'ERR_CONFLICT',
+					`idempotency key "${key}" was used with other content, as ${own[refused]?.slice(1)}; nothing was written`,
+				),
+			);
+		} else {
+			settle(
+				group,
+				own.map((line) => (line.startsWith('=') ? { id: line.slice(1), duplicate: true } : { id: line })),
+			);
+		}
+	}
+}
+
+function settle(group: Group, outcome: readonly Receipt[] | AppError): void {
+	if (group.settled) {
+		return;
+	}
+	group.settled = true;
+	if (outcome instanceof AppError) {
+		group.reject(outcome);
+	} else {
+		group.resolve(outcome);
+	}
+}
+
+/** In Redis Cluster the key must live where the stream does: the stream's name is its hash tag. */
+function onceKeyOf(stream: string, key: string): string {
+	return stream.includes('{') ? `${stream}:once:${key}` : `{${stream}}:once:${key}`;
+}
+
+function digestOf(entry: StreamEntry): string {
+	return createHash('sha256').update(`${entry.nsp}\n${entry.type}\n${entry.data}`).digest('base64url');
+}
+
+function notWritten(why: string): AppError {
+	return new AppError('ERR_REDIS', `not written: ${why}`);
+}
+
+function unknownOutcome(why: string): AppError {
+	return new AppError(
+		'ERR_UNREACHABLE',
+		`Redis did not say whether it was written: ${why}; repeat it with the same idempotency key, which can't write twice`,
+	);
+}
+
+function toAppError(error: unknown): AppError {
+	const message = messageOf(error);
+	if (error instanceof Error && error.name === 'ReplyError') {
+		return new AppError('ERR_REDIS', `not written: Redis refused it: ${message}`, { cause: error });
+	}
+	// ioredis: the command never left this process.
+	if (message.startsWith("Stream isn't writeable")) {
+		return notWritten(message);
+	}
+	return unknownOutcome(message);
+}
