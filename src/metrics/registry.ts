@@ -1,0 +1,161 @@
+/** This process's metrics: the catalog as prom-client objects behind a typed API, and a registry for the application's own. */
+import { Counter, Gauge, Histogram, type MetricObjectWithValues, type MetricValueWithName, Registry } from 'prom-client';
+import { withDeadline } from '../base/deadline.ts';
+import {
+	type CounterName,
+	type GaugeName,
+	type HistogramName,
+	type LabelsOf,
+	MAX_OPEN_VALUES,
+	METRIC_NAMES,
+	type MetricName,
+	OPEN,
+	rowOf,
+} from './catalog.ts';
+import type { Family, FamilyType, MetricSnapshot } from './snapshot.ts';
+
+export interface Metrics {
+	inc<N extends CounterName>(name: N, labels: LabelsOf<N>, value?: number): void;
+	set<N extends GaugeName>(name: N, labels: LabelsOf<N>, value: number): void;
+	observe<N extends HistogramName>(name: N, labels: LabelsOf<N>, value: number): void;
+	/** Called at the start of every snapshot: the place to set gauges that are read from somewhere. */
+	onSnapshot(refresh: () => void): void;
+	/** For the application: its metrics are merged and exposed beside ours. */
+	readonly app: Registry;
+	/** A collector of the application that throws or hangs costs the application's metrics of this snapshot, nothing else. */
+	snapshot(): Promise<MetricSnapshot>;
+}
+
+const APP_COLLECT_TIMEOUT_MS = 500;
+
+/** No side effects: nothing is measured and no timer runs until someone records. */
+export function createMetrics(): Metrics {
+	return new CatalogMetrics();
+}
+
+class CatalogMetrics implements Metrics {
+	readonly app = new Registry();
+	readonly #own = new Registry();
+	readonly #counters = new Map<MetricName, Counter>();
+	readonly #gauges = new Map<MetricName, Gauge>();
+	readonly #histograms = new Map<MetricName, Histogram>();
+	/** By metric: each open label with the values it has had. */
+	readonly #openValues = new Map<MetricName, readonly (readonly [string, Set<string>])[]>();
+	readonly #refreshers: (() => void)[] = [];
+
+	constructor() {
+		for (const name of METRIC_NAMES) {
+			const row = rowOf(name);
+			const open = Object.keys(row.labels).filter((label) => row.labels[label] === OPEN);
+			if (open.length > 0) {
+				this.#openValues.set(
+					name,
+					open.map((label) => [label, new Set<string>()]),
+				);
+			}
+			if (row.type === 'counter') {
+				this.#counters.set(name, this.#createCounter(name));
+			}
+		}
+	}
+
+	inc<N extends CounterName>(name: N, labels: LabelsOf<N>, value = 1): void {
+		this.#counters.get(name)?.inc(this.#bound(name, labels), value);
+	}
+
+	set<N extends GaugeName>(name: N, labels: LabelsOf<N>, value: number): void {
+		let gauge = this.#gauges.get(name);
+		if (!gauge) {
+			// Made at its first value: prom-client starts a gauge at 0, which would be a false reading of what this process never measures.
+			gauge = new Gauge({ ...this.#options(name), registers: [this.#own] });
+			this.#gauges.set(name, gauge);
+		}
+		gauge.set(this.#bound(name, labels), value);
+	}
+
+	observe<N extends HistogramName>(name: N, labels: LabelsOf<N>, value: number): void {
+		let histogram = this.#histograms.get(name);
+		if (!histogram) {
+			const row = rowOf(name);
+			const buckets = row.type === 'histogram' ? [...row.buckets] : [];
+			histogram = new Histogram({ ...this.#options(name), buckets, registers: [this.#own] });
+			this.#histograms.set(name, histogram);
+		}
+		histogram.observe(this.#bound(name, labels), value);
+	}
+
+	onSnapshot(refresh: () => void): void {
+		this.#refreshers.push(refresh);
+	}
+
+	async snapshot(): Promise<MetricSnapshot> {
+		for (const refresh of this.#refreshers) {
+			refresh();
+		}
+		const [own, app] = await Promise.all([familiesOf(this.#own), this.#collectApp()]);
+		return { own, app };
+	}
+
+	async #collectApp(): Promise<readonly Family[]> {
+		try {
+			return await withDeadline(familiesOf(this.app), APP_COLLECT_TIMEOUT_MS, "collecting the application's metrics");
+		} catch {
+			// The application's collector failed: said by a counter, since a log line for every scrape would be noise.
+			this.inc('socketfleet_app_collect_failures_total', {});
+			return [];
+		}
+	}
+
+	/** Counters exist from the start, at 0 where their one label lists its values, so that the first event is a rate and not a gap. */
+	#createCounter(name: MetricName): Counter {
+		const counter = new Counter({ ...this.#options(name), registers: [this.#own] });
+		const [label, ...others] = Object.entries(rowOf(name).labels);
+		if (label && others.length === 0 && label[1] !== OPEN) {
+			for (const value of label[1]) {
+				counter.inc({ [label[0]]: value }, 0);
+			}
+		}
+		return counter;
+	}
+
+	#options(name: MetricName): { name: string; help: string; labelNames: string[] } {
+		const row = rowOf(name);
+		return { name, help: row.help, labelNames: Object.keys(row.labels) };
+	}
+
+	/** The labels, with values of open labels beyond the first 100 replaced by `other`. Runs for every message: copies only then. */
+	#bound(name: MetricName, given: object): Record<string, string> {
+		// What LabelsOf of any metric comes down to; the compiler can't follow a type parameter there.
+		const labels = given as Record<string, string>;
+		let bounded = labels;
+		for (const [label, seen] of this.#openValues.get(name) ?? []) {
+			const value = labels[label] ?? '';
+			if (seen.has(value)) {
+				continue;
+			}
+			if (seen.size < MAX_OPEN_VALUES) {
+				seen.add(value);
+			} else {
+				bounded = { ...bounded, [label]: 'other' };
+			}
+		}
+		return bounded;
+	}
+}
+
+async function familiesOf(registry: Registry): Promise<readonly Family[]> {
+	const metrics: readonly (MetricObjectWithValues<MetricValueWithName<string>> & { aggregator?: string })[] =
+		await registry.getMetricsAsJSON();
+	return metrics.map((metric) => ({
+		name: metric.name,
+		help: metric.help,
+		// Declared as an enum that the package does not export at run time; in fact the word, as 'counter'.
+		type: String(metric.type) as FamilyType,
+		samples: metric.values.map((sample) => ({
+			name: sample.metricName ?? metric.name,
+			labels: Object.fromEntries(Object.entries(sample.labels).map(([label, value]) => [label, String(value)])),
+			value: sample.value,
+		})),
+		...(metric.aggregator === undefined ? {} : { aggregator: metric.aggregator }),
+	}));
+}
