@@ -14,6 +14,10 @@ import {
 } from './catalog.ts';
 import type { Family, FamilyType, MetricSnapshot } from './snapshot.ts';
 
+export type { MetricSnapshot } from './snapshot.ts';
+/** prom-client's registry, named here so that nobody else imports the package. */
+export type AppRegistry = Registry;
+
 export interface Metrics {
 	inc<N extends CounterName>(name: N, labels: LabelsOf<N>, value?: number): void;
 	set<N extends GaugeName>(name: N, labels: LabelsOf<N>, value: number): void;
@@ -21,7 +25,7 @@ export interface Metrics {
 	/** Called at the start of every snapshot: the place to set gauges that are read from somewhere. */
 	onSnapshot(refresh: () => void): void;
 	/** For the application: its metrics are merged and exposed beside ours. */
-	readonly app: Registry;
+	readonly app: AppRegistry;
 	/** A collector of the application that throws or hangs costs the application's metrics of this snapshot, nothing else. */
 	snapshot(): Promise<MetricSnapshot>;
 }
