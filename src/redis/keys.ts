@@ -16,8 +16,7 @@ export interface RedisKeys {
 	publisher(id: string): string;
 	/** Pub/sub channel that one worker listens on for requests about sessions it owns. */
 	control(worker: string): string;
-	pod(id: string): string;
-	/** Sorted set of pod ids by the time of their last heartbeat. */
+	/** Hash of pod id -> record, see directory.ts. */
 	readonly pods: string;
 }
 
@@ -40,7 +39,6 @@ export function redisKeysOf(config: Pick<Config, 'fleet' | 'redisMode'>): RedisK
 		session: (pid) => `${prefix}:session:${pid}`,
 		publisher: (id) => `${prefix}:publisher:${id}`,
 		control: (worker) => `${prefix}:control:${worker}`,
-		pod: (id) => `${prefix}:pod:${id}`,
 		pods: `${prefix}:pods`,
 	};
 }
