@@ -38,7 +38,7 @@ export function openWriterClient(source: RedisSource): WriterClient {
 		}
 		return new Redis(source, STANDALONE_OPTIONS);
 	}
-	if (isCluster(source)) {
+	if (isClusterSource(source)) {
 		return source.duplicate([], {
 			enableOfflineQueue: false,
 			lazyConnect: false,
@@ -52,6 +52,6 @@ export function openWriterClient(source: RedisSource): WriterClient {
 }
 
 /** Not `instanceof`: the caller's client may come from another copy of ioredis. */
-function isCluster(source: Redis | Cluster): source is Cluster {
-	return source.isCluster;
+export function isClusterSource(source: RedisSource): source is Cluster {
+	return typeof source !== 'string' && source.isCluster;
 }

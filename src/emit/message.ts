@@ -1,0 +1,116 @@
+/** A request, from whichever side -> entries of the stream. Pure; shared by the library, the HTTP API and the CLI. */
+import type { StreamEntry } from '../redis/entry-writer.ts';
+import { encodeBinary, encodePlain, MAX_DEPTH, surveyPayload } from './payload.ts';
+import type { DisconnectRequest, EmitBatch, EmitMessage, RoomsRequest } from './schema.ts';
+import { checkDisconnectRequest, checkEmitBatch, checkEmitMessage, checkRoomsRequest, type Problem } from './validate.ts';
+
+export type Built =
+	| { readonly kind: 'entries'; readonly entries: readonly StreamEntry[] }
+	| { readonly kind: 'invalid'; readonly problems: readonly Problem[] };
+
+/** What the message types of socket.io-adapter are called on the wire (`MessageType` in its cluster-adapter). */
+export const WIRE_TYPES = { broadcast: '3', socketsJoin: '4', socketsLeave: '5', disconnectSockets: '6', serverSideEmit: '9' } as const;
+
+/** `EVENT` of socket.io-protocol. */
+const EVENT_PACKET = 2;
+export const DEFAULT_NAMESPACE = '/';
+
+/** One event -> one entry. */
+export function buildEmit(message: unknown): Built {
+	const checked = checkEmitMessage(message);
+	return checked.kind === 'invalid' ? checked : collect([checked.value], () => '');
+}
+
+/** `{ messages }` -> an entry for each, or all that is wrong with them. */
+export function buildBatch(batch: unknown): Built {
+	const checked = checkEmitBatch(batch);
+	return checked.kind === 'invalid' ? checked : buildCheckedBatch(checked.value);
+}
+
+function buildCheckedBatch({ messages }: EmitBatch): Built {
+	const seen = new Set<string>();
+	const problems: Problem[] = [];
+	for (const [index, { idempotencyKey }] of messages.entries()) {
+		if (idempotencyKey === undefined) {
+			continue;
+		}
+		if (seen.has(idempotencyKey)) {
+			problems.push({ pointer: `/messages/${index}/idempotencyKey`, detail: 'is used twice in this batch' });
+		}
+		seen.add(idempotencyKey);
+	}
+	return problems.length > 0 ? { kind: 'invalid', problems } : collect(messages, (index) => `/messages/${index}`);
+}
+
+function collect(messages: readonly EmitMessage[], pointerOf: (index: number) => string): Built {
+	const entries: StreamEntry[] = [];
+	const problems: Problem[] = [];
+	for (const [index, message] of messages.entries()) {
+		const encoded = encodeEmit(message);
+		if ('entry' in encoded) {
+			entries.push(encoded.entry);
+		} else {
+			problems.push({ pointer: pointerOf(index) + encoded.problem.pointer, detail: encoded.problem.detail });
+		}
+	}
+	return problems.length > 0 ? { kind: 'invalid', problems } : { kind: 'entries', entries };
+}
+
+function encodeEmit(message: EmitMessage): { readonly entry: StreamEntry } | { readonly problem: Problem } {
+	const args = message.args ?? [];
+	const survey = surveyPayload(args);
+	if (survey === 'too-deep') {
+		return { problem: { pointer: '/args', detail: `is nested deeper than ${MAX_DEPTH} levels, or circular` } };
+	}
+	if (survey === 'bigint') {
+		return { problem: { pointer: '/args', detail: 'holds a BigInt, which JSON can not carry' } };
+	}
+	const nsp = message.namespace ?? DEFAULT_NAMESPACE;
+	const flags = {
+		...(message.volatile === true ? { volatile: true } : {}),
+		...(message.compress === undefined ? {} : { compress: message.compress }),
+	};
+	const data = {
+		packet: { type: EVENT_PACKET, data: [message.event, ...args], nsp },
+		opts: { rooms: message.rooms ?? [], except: message.except ?? [], flags },
+	};
+	return {
+		entry: {
+			nsp,
+			type: WIRE_TYPES.broadcast,
+			data: survey === 'binary' ? encodeBinary(data) : encodePlain(data),
+			...(message.idempotencyKey === undefined ? {} : { onceKey: message.idempotencyKey }),
+		},
+	};
+}
+
+/** Joins first, then leaves. */
+export function buildRoomsChange(request: unknown): Built {
+	const checked = checkRoomsRequest(request);
+	return checked.kind === 'invalid' ? checked : buildCheckedRoomsChange(checked.value);
+}
+
+function buildCheckedRoomsChange(request: RoomsRequest): Built {
+	const entries: StreamEntry[] = [];
+	if (request.join) {
+		entries.push(buildCommand(WIRE_TYPES.socketsJoin, request, { rooms: request.join }));
+	}
+	if (request.leave) {
+		entries.push(buildCommand(WIRE_TYPES.socketsLeave, request, { rooms: request.leave }));
+	}
+	return entries.length > 0
+		? { kind: 'entries', entries }
+		: { kind: 'invalid', problems: [{ pointer: '', detail: 'needs "join", "leave" or both' }] };
+}
+
+export function buildDisconnect(request: unknown): Built {
+	const checked = checkDisconnectRequest(request);
+	return checked.kind === 'invalid'
+		? checked
+		: { kind: 'entries', entries: [buildCommand(WIRE_TYPES.disconnectSockets, checked.value, { close: checked.value.close ?? false })] };
+}
+
+function buildCommand(type: string, request: RoomsRequest | DisconnectRequest, rest: object): StreamEntry {
+	const opts = { rooms: request.rooms ?? [], except: request.except ?? [], flags: {} };
+	return { nsp: request.namespace ?? DEFAULT_NAMESPACE, type, data: encodePlain({ opts, ...rest }) };
+}
