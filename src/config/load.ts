@@ -2,12 +2,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { AppError, messageOf } from '../base/errors.ts';
+import { FORK_ENV, type ForkIdentity } from './fork.ts';
 import { type Config, envNameOf, flagNameOf, OPTION_KEYS, type OptionKey, type OptionSpec, specOf } from './schema.ts';
 
 export const DEFAULT_CONFIG_FILE = 'socketfleet.config.json';
 const ENV_PREFIX = 'SOCKETFLEET_';
 /** Read by tools around the product (tests, charts), not options of it. */
-const FOREIGN_ENV = new Set([`${ENV_PREFIX}CONFIG`, `${ENV_PREFIX}FORK`]);
+const FOREIGN_ENV = new Set([`${ENV_PREFIX}CONFIG`, FORK_ENV]);
 
 export type Origin = 'default' | 'file' | 'environment' | 'flag';
 
@@ -59,6 +60,15 @@ export function loadConfig(sources: ConfigSources = {}): LoadedConfig {
 		origins: Object.freeze(origins) as LoadedConfig['origins'],
 		file: file?.path,
 	};
+}
+
+/** The identity that the primary gave this process, when it is a worker. */
+export function loadForkIdentity(env: NodeJS.ProcessEnv = process.env): ForkIdentity {
+	const text = env[FORK_ENV];
+	if (text === undefined) {
+		throw new AppError('ERR_UNEXPECTED', `${FORK_ENV} is not set: a worker is only started by its primary`);
+	}
+	return JSON.parse(text) as ForkIdentity;
 }
 
 interface ConfigFile {

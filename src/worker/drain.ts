@@ -1,0 +1,88 @@
+/** Empties a worker: recoverable closes at a paced, jittered rate, then the TCP sockets of what still hangs. */
+import type { Server as HttpServer } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { sleep } from '../base/deadline.ts';
+import type { Metrics } from '../metrics/registry.ts';
+import type { Engine } from './engine.ts';
+
+export interface DrainOptions {
+	readonly engine: Pick<Engine, 'clients'>;
+	/** Client sides of upgrades that pass through to an owner elsewhere. */
+	readonly tunnels: ReadonlySet<Duplex>;
+	/** Servers whose connections are ours. */
+	readonly servers: readonly HttpServer[];
+	readonly connections: ReadonlySet<Socket>;
+	readonly metrics: Metrics;
+	readonly spreadMs: number;
+	readonly timeoutMs: number;
+	readonly random?: () => number;
+}
+
+export interface DrainResult {
+	/** Sessions and tunnels that were closed in order. */
+	readonly closed: number;
+	/** TCP sockets that had to be destroyed at the end. */
+	readonly terminated: number;
+}
+
+const CHECK_MS = 25;
+
+/** Resolves when nothing is left, at the latest after `timeoutMs`. */
+export async function drainWorker(options: DrainOptions): Promise<DrainResult> {
+	const { metrics, timeoutMs, servers } = options;
+	const deadline = Date.now() + timeoutMs;
+	const closed = await closePaced(options, deadline);
+	metrics.inc('socketfleet_drained_connections_total', { how: 'closed' }, closed);
+	while (leftovers(options) > 0 && Date.now() < deadline) {
+		for (const server of servers) {
+			server.closeIdleConnections();
+		}
+		closeNow(options);
+		await sleep(CHECK_MS);
+	}
+	const terminated = terminate(options);
+	metrics.inc('socketfleet_drained_connections_total', { how: 'terminated' }, terminated);
+	return { closed, terminated };
+}
+
+/** Evenly over `spreadMs`, each within its share of it at random: clients that left together would come back together. */
+async function closePaced(options: DrainOptions, deadline: number): Promise<number> {
+	const { spreadMs, random = Math.random } = options;
+	const closers = currentClosers(options);
+	const startedAt = Date.now();
+	for (const [index, close] of closers.entries()) {
+		const dueAt = startedAt + ((index + random()) / closers.length) * spreadMs;
+		const waitMs = Math.min(dueAt, deadline) - Date.now();
+		if (waitMs > 1) {
+			await sleep(waitMs);
+		}
+		close();
+	}
+	return closers.length;
+}
+
+/** `conn.close()` of the engine: the stock client comes back by itself, unlike after a disconnect of the namespace. */
+function currentClosers({ engine, tunnels }: DrainOptions): (() => void)[] {
+	const sessions = Object.values(engine.clients);
+	return [...sessions.map((session) => () => session.close()), ...[...tunnels].map((tunnel) => () => tunnel.destroy())];
+}
+
+/** Sessions that were opened or tunnelled while we were closing. */
+function closeNow(options: DrainOptions): void {
+	for (const close of currentClosers(options)) {
+		close();
+	}
+}
+
+function leftovers({ engine, tunnels, connections }: DrainOptions): number {
+	return Object.keys(engine.clients).length + tunnels.size + connections.size;
+}
+
+function terminate({ connections }: DrainOptions): number {
+	const count = connections.size;
+	for (const socket of connections) {
+		socket.destroy();
+	}
+	return count;
+}

@@ -1,0 +1,13 @@
+/** The fleet as an application sees it. */
+import type { Directory } from '../redis/directory.ts';
+
+export interface Fleet {
+	/** Ids of the pods that are known, this one included. */
+	pods(): readonly string[];
+}
+
+export function createFleet(pod: string, directory: Pick<Directory, 'pods'> | undefined): Fleet {
+	return {
+		pods: () => [...new Set([pod, ...(directory?.pods() ?? []).map(({ pod: other }) => other)])],
+	};
+}

@@ -1,0 +1,305 @@
+/** The composition root of a worker: builds everything, says that it is ready, drains when told. */
+
+import { rm } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { type Namespace, Server } from 'socket.io';
+import { buildRecoveryOptions, createFleetAdapter, type FleetAdapter } from '../adapter/create.ts';
+import { AppError, ERROR_TABLE, messageOf } from '../base/errors.ts';
+import { Lifecycle } from '../base/lifecycle.ts';
+import { createLogger, type Logger, type LogLevel } from '../base/log.ts';
+import { type ForkIdentity, siblingSocketPath } from '../config/fork.ts';
+import { loadForkIdentity } from '../config/load.ts';
+import { redactConfig } from '../config/redact.ts';
+import type { Config } from '../config/schema.ts';
+import { createBus } from '../ipc/bus.ts';
+import { Channel } from '../ipc/channel.ts';
+import type { ConnectionMessage, DrainMessage, ToPrimary, ToWorker, WorkerReplies } from '../ipc/messages.ts';
+import { createMetrics, type Metrics } from '../metrics/registry.ts';
+import { watchRuntime } from '../metrics/runtime.ts';
+import { mintSessionId } from '../net/session-id.ts';
+import { createRedis } from '../redis/client.ts';
+import { createDirectory, type Directory } from '../redis/directory.ts';
+import { startApi } from './api.ts';
+import { type AppDefinition, loadApp } from './app.ts';
+import { adoptConnection } from './connections.ts';
+import { drainWorker } from './drain.ts';
+import { engineOf } from './engine.ts';
+import { createFleet } from './fleet.ts';
+import { Forwarder } from './forward.ts';
+import { listenByKernel } from './kernel-listener.ts';
+import { Peers } from './peers.ts';
+import { createEdges, type Edges } from './server.ts';
+import { countSessions } from './session-metrics.ts';
+import { buildServerOptions } from './socket-io.ts';
+
+const REASONS_EVERY_MS = 500;
+
+/** Runs until the primary drains this worker or goes away. */
+export async function runWorker(): Promise<void> {
+	const identity = loadForkIdentity();
+	const { config, pod, slot } = identity;
+	const log = await createLogger({ level: config.logLevel, format: config.logFormat, fields: { pod, worker: slot } });
+	exitOnTheUnexpected(log);
+	const worker = new WorkerProcess(identity, log);
+	try {
+		await worker.start();
+	} catch (error) {
+		worker.reportFatal(error);
+	}
+}
+
+class WorkerProcess {
+	readonly #identity: ForkIdentity;
+	readonly #config: Config;
+	readonly #log: Logger;
+	readonly #metrics: Metrics = createMetrics();
+	readonly #parts: Lifecycle;
+	readonly #channel: Channel<ToPrimary, ToWorker>;
+	readonly #draining = new AbortController();
+	/** Every TCP and Unix connection that this worker's HTTP servers hold. */
+	readonly #connections = new Set<Socket>();
+	#io: Server | undefined;
+	#edges: Edges | undefined;
+	#forwarder: Forwarder | undefined;
+	#directory: Directory | undefined;
+	#app: AppDefinition | undefined;
+	#closePublic: () => void = () => undefined;
+
+	constructor(identity: ForkIdentity, log: Logger) {
+		this.#identity = identity;
+		this.#config = identity.config;
+		this.#log = log;
+		this.#parts = new Lifecycle(log);
+		this.#channel = new Channel<ToPrimary, ToWorker>(process, {
+			connection: (message, handle) => this.#adopt(message, handle),
+			drain: (message) => void this.#drain(message),
+			request: ({ id, what }) => void this.#reply(id, what),
+			'log-level': ({ level }) => {
+				log.level = level as LogLevel;
+			},
+		});
+		// The primary decides when a worker ends; a signal to the whole process group must not end the workers first.
+		for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+			process.on(signal, () => undefined);
+		}
+		process.on('disconnect', () => process.exit(ERROR_TABLE.ERR_UNREACHABLE.exitCode));
+	}
+
+	async start(): Promise<void> {
+		const { config, slot, pod, slots, runDir } = this.#identity;
+		this.#parts.add('runtime metrics', watchRuntime(this.#metrics));
+		this.#app = await loadApp(config.app);
+		const redis = config.redisUrl === '' ? undefined : this.#parts.add('redis', createRedis(config, this.#log, this.#metrics));
+		const bus = this.#parts.add('bus', createBus({ runDir, slot, slots, log: this.#log }));
+		const self = { pod, slot };
+		const adapter = this.#parts.add(
+			'adapter',
+			createFleetAdapter({ config, redis, bus, metrics: this.#metrics, log: this.#log, owner: self }),
+		);
+		if (redis) {
+			this.#directory = this.#parts.add('directory', this.#createDirectory(redis));
+		}
+		const peers = this.#parts.add('peers', new Peers({ runDir, slots, fleetKey: config.fleetKey, directory: this.#directory }));
+		this.#forwarder = new Forwarder({ peers, metrics: this.#metrics, log: this.#log });
+		this.#edges = createEdges({
+			config,
+			self,
+			forwarder: this.#forwarder,
+			metrics: this.#metrics,
+			log: this.#log,
+			http: this.#app.http,
+		});
+		this.#io = this.#createSocketIo(this.#edges, adapter, this.#app);
+		await this.#setUpApp(this.#io, this.#app);
+		await bus.start();
+		await Promise.all([adapter.start(), this.#claimPod(), this.#listenForSiblings(this.#edges)]);
+		const publicPort = config.placement === 'kernel' ? await this.#listenPublic(this.#edges) : undefined;
+		const api = redis && (await startApi({ config, redis, io: this.#io, metrics: this.#metrics, log: this.#log }));
+		if (api) {
+			this.#parts.add('api', api);
+		}
+		this.#reportReasons(adapter);
+		this.#channel.send({ kind: 'ready', publicPort, apiPort: api?.port });
+	}
+
+	/** Tells the primary why this worker cannot run, and exits. */
+	reportFatal(error: unknown): void {
+		const code = error instanceof AppError ? error.code : 'ERR_UNEXPECTED';
+		if (!(error instanceof AppError)) {
+			this.#log.error({ err: error instanceof Error ? error.stack : error }, 'the worker could not start');
+		}
+		this.#channel.send({ kind: 'fatal', code, message: messageOf(error) }, undefined, () => process.exit(ERROR_TABLE[code].exitCode));
+	}
+
+	#createDirectory(redis: Parameters<typeof createDirectory>[0]['redis']): Directory {
+		const { config, pod, incarnation, internalPort, slots } = this.#identity;
+		const directory = createDirectory({
+			redis,
+			config,
+			log: this.#log,
+			metrics: this.#metrics,
+			self: { pod, incarnation, host: advertisedHost(config), internalPort, workers: slots },
+		});
+		directory.onTaken(() => this.#channel.send({ kind: 'pod-taken' }));
+		return directory;
+	}
+
+	/** When the id is taken the primary starts this worker anew under another: nothing to wait for here. */
+	async #claimPod(): Promise<void> {
+		if ((await this.#directory?.start()) === 'taken') {
+			await new Promise(() => undefined);
+		}
+	}
+
+	#createSocketIo(edges: Edges, adapter: FleetAdapter, app: AppDefinition): Server {
+		const { pod, slot } = this.#identity;
+		const io = new Server(edges.front, {
+			...buildServerOptions(this.#config, app),
+			...buildRecoveryOptions(this.#config),
+			// Socket.IO calls it with `new`: not for an arrow function.
+			adapter: function create(namespace: Namespace) {
+				return adapter.adapter(namespace);
+			},
+		});
+		adapter.attach(io);
+		const engine = engineOf(io);
+		engine.generateId = () => mintSessionId({ pod, slot });
+		// Becomes `socket.handshake.address`.
+		engine.on('connection', (session) => {
+			session.remoteAddress = edges.clientAddressOf(session.request);
+		});
+		countSessions(io, this.#metrics);
+		return io;
+	}
+
+	async #setUpApp(io: Server, app: AppDefinition): Promise<void> {
+		const { pod, slot } = this.#identity;
+		try {
+			await app.setup(io, {
+				log: this.#log.child({ app: true }),
+				config: redactConfig(this.#config),
+				pod,
+				worker: slot,
+				signal: this.#draining.signal,
+				metrics: this.#metrics.app,
+				fleet: createFleet(pod, this.#directory),
+			});
+		} catch (error) {
+			this.#log.error({ err: error instanceof Error ? error.stack : String(error) }, "the application's setup failed");
+			throw new AppError('ERR_APP', `the application's setup failed: ${messageOf(error)}`, { cause: error });
+		}
+	}
+
+	async #listenForSiblings(edges: Edges): Promise<void> {
+		const path = siblingSocketPath(this.#identity.runDir, this.#identity.slot);
+		await rm(path, { force: true });
+		for (const server of [edges.public, edges.internal]) {
+			server.on('connection', (socket: Socket) => {
+				this.#connections.add(socket);
+				socket.once('close', () => this.#connections.delete(socket));
+			});
+		}
+		await new Promise<void>((resolve, reject) => {
+			edges.internal.once('error', reject).listen(path, () => resolve());
+		});
+	}
+
+	async #listenPublic(edges: Edges): Promise<number> {
+		const listener = await listenByKernel(this.#config, this.#metrics, edges.public);
+		this.#closePublic = () => void listener.close();
+		return listener.port;
+	}
+
+	#adopt(message: ConnectionMessage, handle: Socket | undefined): void {
+		// A peer that is already gone arrives without a handle.
+		if (handle && this.#edges) {
+			adoptConnection(message.via === 'public' ? this.#edges.public : this.#edges.internal, handle, message);
+		}
+	}
+
+	#reportReasons(adapter: FleetAdapter): void {
+		let last = '[]';
+		const timer = setInterval(() => {
+			const reasons = adapter.reasons();
+			const text = JSON.stringify(reasons);
+			if (text !== last) {
+				last = text;
+				this.#channel.send({ kind: 'reasons', reasons });
+			}
+		}, REASONS_EVERY_MS);
+		this.#parts.add('reasons', { close: () => clearInterval(timer) });
+	}
+
+	async #reply(id: number, what: keyof WorkerReplies): Promise<void> {
+		const value = what === 'snapshot' ? await this.#metrics.snapshot() : this.#status();
+		this.#channel.send({ kind: 'reply', id, value });
+	}
+
+	#status(): WorkerReplies['status'] {
+		const memory = process.memoryUsage();
+		return {
+			pid: process.pid,
+			sessions: this.#io?.engine.clientsCount ?? 0,
+			tunnels: this.#forwarder?.tunnels.size ?? 0,
+			rssBytes: memory.rss,
+			heapBytes: memory.heapUsed,
+			uptimeSeconds: process.uptime(),
+			pods: this.#directory?.pods().map(({ pod }) => pod) ?? [],
+		};
+	}
+
+	async #drain({ spreadMs, timeoutMs }: DrainMessage): Promise<void> {
+		if (!this.#io || !this.#edges || !this.#forwarder) {
+			process.exit(0);
+		}
+		this.#draining.abort();
+		this.#edges.startDraining();
+		this.#closePublic();
+		const result = await drainWorker({
+			engine: engineOf(this.#io),
+			tunnels: this.#forwarder.tunnels,
+			servers: [this.#edges.public, this.#edges.internal],
+			connections: this.#connections,
+			metrics: this.#metrics,
+			spreadMs,
+			timeoutMs,
+		});
+		await this.#closeApp();
+		const snapshot = await this.#metrics.snapshot();
+		await this.#parts.close();
+		this.#channel.send({ kind: 'farewell', snapshot, ...result }, undefined, () => process.exit(0));
+	}
+
+	async #closeApp(): Promise<void> {
+		try {
+			await this.#app?.close?.();
+		} catch (error) {
+			this.#log.error({ err: messageOf(error) }, "the application's close failed");
+		}
+	}
+}
+
+/** Where other pods reach this one. */
+function advertisedHost({ advertiseHost, host }: Config): string {
+	if (advertiseHost !== '') {
+		return advertiseHost;
+	}
+	if (host !== '' && host !== '0.0.0.0' && host !== '::') {
+		return host;
+	}
+	const external = Object.values(networkInterfaces())
+		.flatMap((addresses) => addresses ?? [])
+		.find(({ internal, family }) => !internal && family === 'IPv4');
+	return external?.address ?? '127.0.0.1';
+}
+
+/** The state after an unexpected exception is unknown: say it and let the supervisor start a new worker. */
+function exitOnTheUnexpected(log: Logger): void {
+	const onError = (error: unknown): void => {
+		log.fatal({ err: error instanceof Error ? error.stack : String(error) }, 'unexpected error: this worker ends');
+		process.exit(ERROR_TABLE.ERR_UNEXPECTED.exitCode);
+	};
+	process.on('uncaughtException', onError);
+	process.on('unhandledRejection', onError);
+}

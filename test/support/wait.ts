@@ -1,0 +1,30 @@
+/** Waiting for a state, with a deadline and the name of what was waited for. */
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface WaitOptions {
+	readonly timeoutMs?: number;
+	readonly everyMs?: number;
+}
+
+type Probe<T> = () => T | undefined | false | null | Promise<T | undefined | false | null>;
+
+/** Resolves with what `probe` gives once it is neither undefined, null nor false. What `probe` throws counts as "not yet". */
+export async function waitFor<T>(what: string, probe: Probe<T>, { timeoutMs = 30_000, everyMs = 25 }: WaitOptions = {}): Promise<T> {
+	const deadline = Date.now() + timeoutMs;
+	let last: unknown;
+	for (;;) {
+		try {
+			const value = await probe();
+			if (value !== undefined && value !== null && value !== false) {
+				return value;
+			}
+			last = value;
+		} catch (error) {
+			last = error;
+		}
+		if (Date.now() > deadline) {
+			throw new Error(`waited ${timeoutMs} ms for ${what}; last seen: ${last instanceof Error ? last.message : String(last)}`, { cause: last });
+		}
+		await delay(everyMs);
+	}
+}
