@@ -1,0 +1,42 @@
+/**
+ * Writes every generated file; `--check` writes nothing and fails when one is stale. A new target is a row in TARGETS:
+ * `render` is a pure function of the sources, the same on every machine.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { renderChartReadme } from './chart-docs.ts';
+import { renderValuesSchema } from './chart-schema.ts';
+import { renderConfiguration } from './reference/configuration.ts';
+import { renderErrors } from './reference/errors.ts';
+import { renderMetrics } from './reference/metrics.ts';
+
+interface Target {
+	/** From the repository's root. */
+	readonly path: string;
+	readonly render: () => string;
+}
+
+const TARGETS: readonly Target[] = [
+	{ path: 'docs/reference/configuration.md', render: renderConfiguration },
+	{ path: 'docs/reference/metrics.md', render: renderMetrics },
+	{ path: 'docs/reference/errors.md', render: renderErrors },
+	{ path: 'helm/socketfleet/values.schema.json', render: renderValuesSchema },
+	{ path: 'helm/socketfleet/README.md', render: renderChartReadme },
+];
+const ROOT = join(import.meta.dirname, '..');
+
+const stale = TARGETS.map(({ path, render }) => ({ path, text: render() })).filter(({ path, text }) => readIfThere(path) !== text);
+if (!process.argv.includes('--check')) {
+	for (const { path, text } of stale) {
+		mkdirSync(dirname(join(ROOT, path)), { recursive: true });
+		writeFileSync(join(ROOT, path), text);
+		console.log(`wrote ${path}`);
+	}
+} else if (stale.length > 0) {
+	console.error(`stale, run \`npm run generate\` and commit:\n${stale.map(({ path }) => `  ${path}`).join('\n')}`);
+	process.exitCode = 1;
+}
+
+function readIfThere(path: string): string | undefined {
+	return existsSync(join(ROOT, path)) ? readFileSync(join(ROOT, path), 'utf8') : undefined;
+}
