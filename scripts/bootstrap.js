@@ -24,7 +24,9 @@ const TEST_PROGRAMS = {
 const say = (text) => process.stderr.write(`bootstrap: ${text}\n`);
 
 function installPackages() {
-	const lock = createHash('sha256').update(readFileSync(join(ROOT, 'package-lock.json'))).digest('hex');
+	const lock = createHash('sha256')
+		.update(readFileSync(join(ROOT, 'package-lock.json')))
+		.digest('hex');
 	if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === lock) {
 		return;
 	}
@@ -45,7 +47,8 @@ function installPrograms() {
 	}
 	say(`installing what the tests run: ${missing.join(', ')}`);
 	const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-	const apt = (...args) => spawnSync('apt-get', [...args, '-qq', '-y', '-o', 'Dpkg::Use-Pty=0'], { env, stdio: ['ignore', 'ignore', 'inherit'] }).status;
+	const apt = (...args) =>
+		spawnSync('apt-get', [...args, '-qq', '-y', '-o', 'Dpkg::Use-Pty=0'], { env, stdio: ['ignore', 'ignore', 'inherit'] }).status;
 	// Services that a package starts would hold ports that tests and users want.
 	const policy = '/usr/sbin/policy-rc.d';
 	if (!existsSync(policy)) {

@@ -1,19 +1,19 @@
 /** Well-formed HTTP answers for connections that no HTTP server will see. */
 import type { Socket } from 'node:net';
 
-const REASONS: Record<number, string> = {
+const REASONS = {
 	400: 'Bad Request',
 	408: 'Request Timeout',
 	431: 'Request Header Fields Too Large',
 	502: 'Bad Gateway',
 	503: 'Service Unavailable',
-};
+} as const;
 
 /** How long the peer may take to read the answer before the socket is destroyed. */
 const LINGER_MS = 2000;
 
 /** Answers and closes. `body` is JSON. */
-export function answerAndClose(socket: Socket, status: keyof typeof REASONS & number, body: object, headers: readonly string[] = []): void {
+export function answerAndClose(socket: Socket, status: keyof typeof REASONS, body: object, headers: readonly string[] = []): void {
 	const text = JSON.stringify(body);
 	const lines = [
 		`HTTP/1.1 ${status} ${REASONS[status]}`,

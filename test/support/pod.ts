@@ -32,7 +32,13 @@ export interface PodStatus {
 	readonly connections: number;
 	readonly tunnels: number;
 	readonly ports: { readonly public: number; readonly admin: number; readonly internal?: number; readonly api?: number };
-	readonly workers: readonly { readonly slot: number; readonly state: string; readonly pid: number; readonly sessions: number; readonly failures: number }[];
+	readonly workers: readonly {
+		readonly slot: number;
+		readonly state: string;
+		readonly pid: number;
+		readonly sessions: number;
+		readonly failures: number;
+	}[];
 	readonly [field: string]: unknown;
 }
 
@@ -73,7 +79,10 @@ export async function startPod(t: Scope, podOptions: PodOptions = {}): Promise<P
 	}
 	// A test runner's own variables would make the child report to it.
 	delete env.NODE_TEST_CONTEXT;
-	const child = spawn(process.execPath, [...nodeArgs, CLI, 'serve', ...(app === undefined ? [] : [app])], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+	const child = spawn(process.execPath, [...nodeArgs, CLI, 'serve', ...(app === undefined ? [] : [app])], {
+		env,
+		stdio: ['ignore', 'pipe', 'pipe'],
+	});
 	const { logs, output } = collect(child);
 	const exited = once(child, 'exit').then(([code, signal]) => ({ code: code as number | null, signal: signal as NodeJS.Signals | null }));
 	t.after(async () => {

@@ -2,8 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from './wait.ts';
@@ -38,7 +37,19 @@ export async function startRedis(t: Scope, options: RedisOptions = {}): Promise<
 	let child: ChildProcess | undefined;
 
 	const start = async (): Promise<void> => {
-		const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', dir, '--loglevel', 'warning', ...(options.args ?? [])];
+		const args = [
+			'--port',
+			String(port),
+			'--bind',
+			'127.0.0.1',
+			'--save',
+			'',
+			'--dir',
+			dir,
+			'--loglevel',
+			'warning',
+			...(options.args ?? []),
+		];
 		child = spawn('redis-server', args, { stdio: 'ignore' });
 		let failure: Error | undefined;
 		child.once('error', (error) => {

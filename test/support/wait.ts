@@ -23,7 +23,9 @@ export async function waitFor<T>(what: string, probe: Probe<T>, { timeoutMs = 30
 			last = error;
 		}
 		if (Date.now() > deadline) {
-			throw new Error(`waited ${timeoutMs} ms for ${what}; last seen: ${last instanceof Error ? last.message : String(last)}`, { cause: last });
+			throw new Error(`waited ${timeoutMs} ms for ${what}; last seen: ${last instanceof Error ? last.message : String(last)}`, {
+				cause: last,
+			});
 		}
 		await delay(everyMs);
 	}
