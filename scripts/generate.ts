@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { renderOpenApi } from '../src/emit/openapi.ts';
 import { renderChartReadme } from './chart-docs.ts';
 import { renderValuesSchema } from './chart-schema.ts';
 import { renderConfiguration } from './reference/configuration.ts';
@@ -20,6 +21,7 @@ const TARGETS: readonly Target[] = [
 	{ path: 'docs/reference/configuration.md', render: renderConfiguration },
 	{ path: 'docs/reference/metrics.md', render: renderMetrics },
 	{ path: 'docs/reference/errors.md', render: renderErrors },
+	{ path: 'docs/reference/openapi.json', render: renderOpenApi },
 	{ path: 'helm/socketfleet/values.schema.json', render: renderValuesSchema },
 	{ path: 'helm/socketfleet/README.md', render: renderChartReadme },
 ];

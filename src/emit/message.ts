@@ -4,8 +4,15 @@ import { encodeBinary, encodePlain, MAX_DEPTH, surveyPayload } from './payload.t
 import type { DisconnectRequest, EmitBatch, EmitMessage, RoomsRequest } from './schema.ts';
 import { checkDisconnectRequest, checkEmitBatch, checkEmitMessage, checkRoomsRequest, type Problem } from './validate.ts';
 
+/** Whom a request reaches or moves: what a token must be allowed. */
+export interface Reach {
+	readonly namespace: string;
+	/** Undefined: every client of the namespace. */
+	readonly rooms: readonly string[] | undefined;
+}
+
 export type Built =
-	| { readonly kind: 'entries'; readonly entries: readonly StreamEntry[] }
+	| { readonly kind: 'entries'; readonly entries: readonly StreamEntry[]; readonly reaches: readonly Reach[] }
 	| { readonly kind: 'invalid'; readonly problems: readonly Problem[] };
 
 /** What the message types of socket.io-adapter are called on the wire (`MessageType` in its cluster-adapter). */
@@ -53,7 +60,11 @@ function collect(messages: readonly EmitMessage[], pointerOf: (index: number) =>
 			problems.push({ pointer: pointerOf(index) + encoded.problem.pointer, detail: encoded.problem.detail });
 		}
 	}
-	return problems.length > 0 ? { kind: 'invalid', problems } : { kind: 'entries', entries };
+	return problems.length > 0 ? { kind: 'invalid', problems } : { kind: 'entries', entries, reaches: messages.map(reachOf) };
+}
+
+function reachOf({ namespace = DEFAULT_NAMESPACE, rooms = [] }: EmitMessage): Reach {
+	return { namespace, rooms: rooms.length === 0 ? undefined : rooms };
 }
 
 function encodeEmit(message: EmitMessage): { readonly entry: StreamEntry } | { readonly problem: Problem } {
@@ -98,16 +109,31 @@ function buildCheckedRoomsChange(request: RoomsRequest): Built {
 	if (request.leave) {
 		entries.push(buildCommand(WIRE_TYPES.socketsLeave, request, { rooms: request.leave }));
 	}
-	return entries.length > 0
-		? { kind: 'entries', entries }
-		: { kind: 'invalid', problems: [{ pointer: '', detail: 'needs "join", "leave" or both' }] };
+	if (entries.length === 0) {
+		return { kind: 'invalid', problems: [{ pointer: '', detail: 'needs "join", "leave" or both' }] };
+	}
+	const { rooms, join = [], leave = [] } = request;
+	return { kind: 'entries', entries, reaches: [reachOfSelection(request, rooms && [...rooms, ...join, ...leave])] };
 }
 
 export function buildDisconnect(request: unknown): Built {
 	const checked = checkDisconnectRequest(request);
-	return checked.kind === 'invalid'
-		? checked
-		: { kind: 'entries', entries: [buildCommand(WIRE_TYPES.disconnectSockets, checked.value, { close: checked.value.close ?? false })] };
+	if (checked.kind === 'invalid') {
+		return checked;
+	}
+	const { value } = checked;
+	return {
+		kind: 'entries',
+		entries: [buildCommand(WIRE_TYPES.disconnectSockets, value, { close: value.close ?? false })],
+		reaches: [reachOfSelection(value, value.rooms)],
+	};
+}
+
+function reachOfSelection(
+	{ namespace = DEFAULT_NAMESPACE }: RoomsRequest | DisconnectRequest,
+	rooms: readonly string[] | undefined,
+): Reach {
+	return { namespace, rooms };
 }
 
 function buildCommand(type: string, request: RoomsRequest | DisconnectRequest, rest: object): StreamEntry {

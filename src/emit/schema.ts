@@ -71,7 +71,7 @@ export const EMIT_BATCH = {
 export const ROOMS_REQUEST = {
 	type: 'object',
 	additionalProperties: false,
-	anyOf: roomsOrAll,
+	oneOf: roomsOrAll,
 	properties: {
 		namespace,
 		rooms: { ...someRooms, description: 'Whose members are moved; a socket id is a room too.' },
@@ -85,7 +85,7 @@ export const ROOMS_REQUEST = {
 export const DISCONNECT_REQUEST = {
 	type: 'object',
 	additionalProperties: false,
-	anyOf: roomsOrAll,
+	oneOf: roomsOrAll,
 	properties: {
 		namespace,
 		rooms: { ...someRooms, description: 'Whose members are disconnected; a socket id is a room too.' },

@@ -31,8 +31,7 @@ const bodies = new Ajv2020({ strict: true, strictRequired: false });
 const queries = new Ajv2020({ strict: true, coerceTypes: true, useDefaults: true });
 
 function checkBy<T>(validate: ValidateFunction<T>): (value: unknown) => Checked<T> {
-	return (value) =>
-		validate(value) ? { kind: 'valid', value } : { kind: 'invalid', problems: tellingOf(validate.errors ?? []).map(toProblem) };
+	return (value) => (validate(value) ? { kind: 'valid', value } : { kind: 'invalid', problems: toProblems(validate.errors) });
 }
 
 export const checkEmitMessage = checkBy(bodies.compile<EmitMessage>(EMIT_MESSAGE));
@@ -49,8 +48,8 @@ function toProblem(error: ErrorObject): Problem {
 			return { pointer: `${error.instancePath}/${escapePointer(String(params.additionalProperty))}`, detail: 'is not a known field' };
 		case 'required':
 			return { pointer: `${error.instancePath}/${escapePointer(String(params.missingProperty))}`, detail: 'is missing' };
-		case 'anyOf':
-			return { pointer: error.instancePath, detail: 'needs "rooms", or "all": true for every client of the namespace' };
+		case 'oneOf':
+			return { pointer: error.instancePath, detail: 'needs either "rooms" or "all": true (every client of the namespace)' };
 		case 'not':
 			return { pointer: error.instancePath, detail: 'is a name that Socket.IO keeps for itself' };
 		case 'pattern':
@@ -60,10 +59,10 @@ function toProblem(error: ErrorObject): Problem {
 	}
 }
 
-/** The branches of an `anyOf` say less than the `anyOf` itself, which comes last. */
-function tellingOf(errors: readonly ErrorObject[]): readonly ErrorObject[] {
-	const last = errors.at(-1);
-	return last?.keyword === 'anyOf' ? [last] : errors;
+/** The branches of a `oneOf` say less than the `oneOf` itself, which comes last. */
+export function toProblems(errors: readonly ErrorObject[] | null | undefined): readonly Problem[] {
+	const last = errors?.at(-1);
+	return (last?.keyword === 'oneOf' ? [last] : (errors ?? [])).map(toProblem);
 }
 
 export function escapePointer(key: string): string {

@@ -1,6 +1,106 @@
-/** placeholder until the emit API is in */
+/** The emit API of this worker: its port, and what it needs of Redis and of Socket.IO. */
+import { createServer, type Server as HttpServer } from 'node:http';
+import type { Server } from 'socket.io';
 import type { Closable } from '../base/lifecycle.ts';
+import type { Logger } from '../base/log.ts';
+import type { Config } from '../config/schema.ts';
+import { listen } from '../edge/listen.ts';
+import { DEFAULT_IDEMPOTENCY_WINDOW_MS } from '../emit/emitter.ts';
+import { createApiListener } from '../emit/http.ts';
+import type { SocketLister } from '../emit/queries.ts';
+import { createTokenStore } from '../emit/token-store.ts';
+import type { Metrics } from '../metrics/registry.ts';
+import type { RedisHandle } from '../redis/client.ts';
+import { createEntryWriter, type EntryWriter } from '../redis/entry-writer.ts';
+import { redisKeysOf } from '../redis/keys.ts';
+import { createLocalSink } from './local-sink.ts';
 
-export function startApi(_deps: object): Promise<(Closable & { readonly port: number }) | undefined> {
-	return Promise.resolve(undefined);
+export interface ApiDeps {
+	readonly config: Config;
+	/** Undefined: one pod without Redis; messages go to its own workers, and nothing is kept. */
+	readonly redis: RedisHandle | undefined;
+	readonly io: Server;
+	readonly metrics: Metrics;
+	readonly log: Logger;
+}
+
+export interface Api extends Closable {
+	readonly port: number;
+}
+
+/** A request is answered within this, whatever Redis does. */
+const WRITE_TIMEOUT_MS = 2000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const BODY_TIMEOUT_MS = 30_000;
+const CHECK_TIMEOUTS_EVERY_MS = 2000;
+
+/** Listens on the shared `apiPort` (node:cluster hands out its connections); undefined when no tokens are configured. */
+export async function startApi({ config, redis, io, metrics, log }: ApiDeps): Promise<Api | undefined> {
+	if (config.apiTokens.length === 0 && config.apiTokensFile === '') {
+		return undefined;
+	}
+	const tokens = createTokenStore(config, log);
+	const writer = redis && createFleetWriter(config, redis);
+	const listener = createApiListener({
+		sink: writer ?? createLocalSink(io),
+		sockets: createSocketLister(io),
+		tokens: () => tokens.current(),
+		maxBodyBytes: config.apiMaxBodyBytes,
+		metrics,
+		log,
+	});
+	const server = createServer(
+		{ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: BODY_TIMEOUT_MS, connectionsCheckingInterval: CHECK_TIMEOUTS_EVERY_MS },
+		listener,
+	);
+	try {
+		const port = await listen(server, { host: config.host, port: config.apiPort, option: 'apiPort' });
+		return { port, close: () => closeAll(server, tokens, writer) };
+	} catch (error) {
+		await closeAll(server, tokens, writer);
+		throw error;
+	}
+}
+
+function createFleetWriter(config: Config, redis: RedisHandle): EntryWriter {
+	return createEntryWriter({
+		redis: redis.commands,
+		stream: redisKeysOf(config).stream,
+		maxEntries: config.streamMaxEntries,
+		timeoutMs: WRITE_TIMEOUT_MS,
+		onceWindowMs: DEFAULT_IDEMPOTENCY_WINDOW_MS,
+	});
+}
+
+/** Requests that are in the middle get their answer; idle connections end at once. */
+async function closeAll(server: HttpServer, tokens: Closable, writer: EntryWriter | undefined): Promise<void> {
+	const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+	server.closeIdleConnections();
+	const cut = setTimeout(() => server.closeAllConnections(), WRITE_TIMEOUT_MS);
+	await closed;
+	clearTimeout(cut);
+	await tokens.close();
+	await writer?.close();
+}
+
+function createSocketLister(io: Server): SocketLister {
+	return {
+		async list(namespace, rooms) {
+			// Not `io.of()`: it would create the namespace, in place of one that a dynamic namespace would have made with its middlewares.
+			const nsp = io._nsps.get(namespace);
+			if (nsp === undefined) {
+				return undefined;
+			}
+			const sockets = await (rooms.length === 0 ? nsp : nsp.in([...rooms])).fetchSockets();
+			return {
+				sockets: sockets.map(({ id, rooms: joined, handshake, data }) => ({
+					id,
+					rooms: [...joined],
+					connectedAt: handshake.issued,
+					data,
+				})),
+				missing: [],
+			};
+		},
+	};
 }

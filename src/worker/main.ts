@@ -115,7 +115,7 @@ class WorkerProcess {
 		await bus.start();
 		await Promise.all([adapter.start(), this.#claimPod(), this.#listenForSiblings(this.#edges)]);
 		const publicPort = config.placement === 'kernel' ? await this.#listenPublic(this.#edges) : undefined;
-		const api = redis && (await startApi({ config, redis, io: this.#io, metrics: this.#metrics, log: this.#log }));
+		const api = await startApi({ config, redis, io: this.#io, metrics: this.#metrics, log: this.#log });
 		if (api) {
 			this.#parts.add('api', api);
 		}
