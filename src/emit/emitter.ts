@@ -5,7 +5,7 @@ import { createEntryWriter, type EntryWriter, type Receipt } from '../redis/entr
 import { redisKeysOf } from '../redis/keys.ts';
 import { isClusterSource, type RedisSource } from '../redis/writer-client.ts';
 import { type Built, buildBatch, buildDisconnect, buildEmit, buildRoomsChange, DEFAULT_NAMESPACE, WIRE_TYPES } from './message.ts';
-import { encodeMsgpack, surveyPayload } from './payload.ts';
+import { encodeMsgpack, surveyPayload, UNFIT_TEXTS } from './payload.ts';
 import type { EmitMessage } from './schema.ts';
 import { sentenceOf } from './validate.ts';
 
@@ -46,6 +46,7 @@ const OFFICIAL_MAX_ENTRIES = 10_000;
 const OFFICIAL_CHANNEL_PREFIX = 'socket.io';
 /** Servers take a sender of this name for no server: it counts in no answer. */
 const EMITTER_UID = 'emitter';
+const NO_ACKS = 'an emitter can not take acknowledgements: it is not part of the fleet';
 
 interface Target {
 	readonly namespace: string;
@@ -106,9 +107,7 @@ export class Broadcast<Events extends EventsOf<Events> = AnyEvents> {
 	 */
 	emit<Name extends keyof Events & string>(event: Name, ...args: ArgsOf<Events, Name>): Promise<Receipt> {
 		if (typeof args.at(-1) === 'function') {
-			return this.#settle(
-				Promise.reject(new AppError('ERR_VALIDATION', 'an emitter can not take acknowledgements: it is not part of the fleet')),
-			);
+			return this.#settle(Promise.reject(new AppError('ERR_VALIDATION', NO_ACKS)));
 		}
 		return this.#writeOne(buildEmit({ ...this.#target, event, args }));
 	}
@@ -202,8 +201,11 @@ async function write(outlet: Outlet, built: Built): Promise<readonly Receipt[]> 
 /** Unlike messages for clients these are not kept: the adapter carries them by pub/sub, as msgpack. */
 async function publishToServers(outlet: Outlet, namespace: string, packet: readonly unknown[]): Promise<void> {
 	const survey = surveyPayload(packet);
-	if (survey === 'too-deep' || survey === 'bigint' || typeof packet.at(-1) === 'function') {
-		throw new AppError('ERR_VALIDATION', 'args can not be carried: a cycle, a BigInt, more than 64 levels, or a callback');
+	if (survey !== 'plain' && survey !== 'binary') {
+		throw new AppError('ERR_VALIDATION', `args ${UNFIT_TEXTS[survey]}`);
+	}
+	if (typeof packet.at(-1) === 'function') {
+		throw new AppError('ERR_VALIDATION', NO_ACKS);
 	}
 	const message = { uid: EMITTER_UID, nsp: namespace, type: Number(WIRE_TYPES.serverSideEmit), data: { packet } };
 	await outlet.writer.publish(`${outlet.channelPrefix}#${namespace}#`, encodeMsgpack(message));

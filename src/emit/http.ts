@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
-import type { Receipt, StreamEntry } from '../redis/entry-writer.ts';
+import type { EmitterEntry, Receipt } from '../redis/entry-writer.ts';
 import { type Answer, failure, invalid, json, problem, send } from './answer.ts';
 import { readJson } from './body.ts';
 import { type Built, buildBatch, buildDisconnect, buildEmit, buildRoomsChange } from './message.ts';
@@ -14,7 +14,7 @@ import { authenticate, findDenial, type Token, type Verb } from './tokens.ts';
 
 /** Where entries go: the writer of the fleet's stream, or the pod itself when there is no Redis. */
 export interface EntrySink {
-	write(entries: readonly StreamEntry[]): Promise<readonly Receipt[]>;
+	write(entries: readonly EmitterEntry[]): Promise<readonly Receipt[]>;
 }
 
 export interface ApiDeps {
@@ -158,7 +158,7 @@ async function writeBuilt(deps: ApiDeps, limiter: RateLimiter, route: Route, tok
 	return json(202, batch || receipts.length !== 1 ? { receipts } : { ...receipts[0] }, headers);
 }
 
-async function deliver({ sink, metrics }: ApiDeps, entries: readonly StreamEntry[]): Promise<readonly Receipt[]> {
+async function deliver({ sink, metrics }: ApiDeps, entries: readonly EmitterEntry[]): Promise<readonly Receipt[]> {
 	try {
 		const receipts = await sink.write(entries);
 		const duplicates = receipts.filter(({ duplicate }) => duplicate).length;

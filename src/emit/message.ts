@@ -1,6 +1,7 @@
 /** A request, from whichever side -> entries of the stream. Pure; shared by the library, the HTTP API and the CLI. */
-import type { StreamEntry } from '../redis/entry-writer.ts';
-import { encodeBinary, encodePlain, MAX_DEPTH, surveyPayload } from './payload.ts';
+import type { EmitterEntry } from '../redis/entry-writer.ts';
+import { formatRooms } from '../redis/stream-entry.ts';
+import { encodeBinary, encodePlain, surveyPayload, UNFIT_TEXTS } from './payload.ts';
 import type { DisconnectRequest, EmitBatch, EmitMessage, RoomsRequest } from './schema.ts';
 import { checkDisconnectRequest, checkEmitBatch, checkEmitMessage, checkRoomsRequest, type Problem } from './validate.ts';
 
@@ -12,7 +13,7 @@ export interface Reach {
 }
 
 export type Built =
-	| { readonly kind: 'entries'; readonly entries: readonly StreamEntry[]; readonly reaches: readonly Reach[] }
+	| { readonly kind: 'entries'; readonly entries: readonly EmitterEntry[]; readonly reaches: readonly Reach[] }
 	| { readonly kind: 'invalid'; readonly problems: readonly Problem[] };
 
 /** What the message types of socket.io-adapter are called on the wire (`MessageType` in its cluster-adapter). */
@@ -50,7 +51,7 @@ function buildCheckedBatch({ messages }: EmitBatch): Built {
 }
 
 function collect(messages: readonly EmitMessage[], pointerOf: (index: number) => string): Built {
-	const entries: StreamEntry[] = [];
+	const entries: EmitterEntry[] = [];
 	const problems: Problem[] = [];
 	for (const [index, message] of messages.entries()) {
 		const encoded = encodeEmit(message);
@@ -67,14 +68,11 @@ function reachOf({ namespace = DEFAULT_NAMESPACE, rooms = [] }: EmitMessage): Re
 	return { namespace, rooms: rooms.length === 0 ? undefined : rooms };
 }
 
-function encodeEmit(message: EmitMessage): { readonly entry: StreamEntry } | { readonly problem: Problem } {
+function encodeEmit(message: EmitMessage): { readonly entry: EmitterEntry } | { readonly problem: Problem } {
 	const args = message.args ?? [];
 	const survey = surveyPayload(args);
-	if (survey === 'too-deep') {
-		return { problem: { pointer: '/args', detail: `is nested deeper than ${MAX_DEPTH} levels, or circular` } };
-	}
-	if (survey === 'bigint') {
-		return { problem: { pointer: '/args', detail: 'holds a BigInt, which JSON can not carry' } };
+	if (survey !== 'plain' && survey !== 'binary') {
+		return { problem: { pointer: '/args', detail: UNFIT_TEXTS[survey] } };
 	}
 	const nsp = message.namespace ?? DEFAULT_NAMESPACE;
 	const flags = {
@@ -89,6 +87,7 @@ function encodeEmit(message: EmitMessage): { readonly entry: StreamEntry } | { r
 		entry: {
 			nsp,
 			type: WIRE_TYPES.broadcast,
+			to: message.rooms && formatRooms(message.rooms),
 			data: survey === 'binary' ? encodeBinary(data) : encodePlain(data),
 			...(message.idempotencyKey === undefined ? {} : { onceKey: message.idempotencyKey }),
 		},
@@ -102,7 +101,7 @@ export function buildRoomsChange(request: unknown): Built {
 }
 
 function buildCheckedRoomsChange(request: RoomsRequest): Built {
-	const entries: StreamEntry[] = [];
+	const entries: EmitterEntry[] = [];
 	if (request.join) {
 		entries.push(buildCommand(WIRE_TYPES.socketsJoin, request, { rooms: request.join }));
 	}
@@ -136,7 +135,7 @@ function reachOfSelection(
 	return { namespace, rooms };
 }
 
-function buildCommand(type: string, request: RoomsRequest | DisconnectRequest, rest: object): StreamEntry {
+function buildCommand(type: string, request: RoomsRequest | DisconnectRequest, rest: object): EmitterEntry {
 	const opts = { rooms: request.rooms ?? [], except: request.except ?? [], flags: {} };
 	return { nsp: request.namespace ?? DEFAULT_NAMESPACE, type, data: encodePlain({ opts, ...rest }) };
 }

@@ -4,9 +4,13 @@ import { encode } from '@msgpack/msgpack';
 /** Deeper is a mistake or an attack: servers and clients walk the arguments recursively. */
 export const MAX_DEPTH = 64;
 
-export type Survey = 'plain' | 'binary' | 'too-deep' | 'bigint';
+export type Survey = 'plain' | 'binary' | UnfitPayload;
+export type UnfitPayload = 'too-deep' | 'bigint' | 'prototype-key';
 
-/** Walks a value once: can JSON carry it, does it hold binary. A cycle is found as `too-deep`. */
+/**
+ * Walks a value once: can it be carried, does it hold binary. A cycle is found as `too-deep`. Readers refuse an entry with
+ * a key `__proto__`, since a decoder that took it would change the prototype.
+ */
 export function surveyPayload(value: unknown, depth = 0): Survey {
 	if (typeof value !== 'object' || value === null) {
 		return typeof value === 'bigint' ? 'bigint' : 'plain';
@@ -20,18 +24,28 @@ export function surveyPayload(value: unknown, depth = 0): Survey {
 	if (hasToJson(value)) {
 		return surveyPayload(value.toJSON(), depth + 1);
 	}
+	if (Object.hasOwn(value, '__proto__')) {
+		return 'prototype-key';
+	}
 	let found: Survey = 'plain';
 	for (const item of Array.isArray(value) ? value : Object.values(value)) {
 		const inner = surveyPayload(item, depth + 1);
-		if (inner === 'too-deep' || inner === 'bigint') {
+		if (inner !== 'plain' && inner !== 'binary') {
 			return inner;
 		}
 		if (inner === 'binary') {
-			found = 'binary';
+			found = inner;
 		}
 	}
 	return found;
 }
+
+/** Why a payload can't be carried, to follow the name of the field. */
+export const UNFIT_TEXTS: Readonly<Record<UnfitPayload, string>> = {
+	'too-deep': `is nested deeper than ${MAX_DEPTH} levels, or circular`,
+	bigint: 'holds a BigInt, which JSON can not carry',
+	'prototype-key': 'holds a key "__proto__"',
+};
 
 /** `data` of an entry with no binary in it. */
 export function encodePlain(data: object): string {
@@ -69,8 +83,7 @@ function toCarried(value: unknown): unknown {
 	for (const [key, inner] of Object.entries(value)) {
 		const kept = toCarried(inner);
 		if (kept !== undefined) {
-			// Not an assignment: `__proto__` is a key like any other.
-			Object.defineProperty(carried, key, { value: kept, enumerable: true });
+			carried[key] = kept;
 		}
 	}
 	return carried;

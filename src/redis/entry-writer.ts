@@ -4,15 +4,18 @@ import { sleep, withDeadline } from '../base/deadline.ts';
 import { AppError, messageOf } from '../base/errors.ts';
 import type { Closable } from '../base/lifecycle.ts';
 import { APPEND_SCRIPT } from './entry-script.ts';
+import { createScript } from './script.ts';
 import { openWriterClient, type RedisSource, type WriterClient } from './writer-client.ts';
 
 /** One entry in the wire format of the official streams adapter; `uid` is always `emitter`. */
-export interface StreamEntry {
+export interface EmitterEntry {
 	readonly nsp: string;
 	/** Message type of socket.io-adapter, as a decimal string. */
 	readonly type: string;
 	/** JSON, or base64 of msgpack when it holds binary. */
 	readonly data: string;
+	/** Its rooms in the form of `formatRooms`, so that readers that have none of them need not look into `data`. */
+	readonly to?: string | undefined;
 	/** Written once within the window of the writer. */
 	readonly onceKey?: string;
 }
@@ -29,7 +32,7 @@ export interface EntryWriter extends Closable {
 	 * Appends all of `entries` or none. Rejects with ERR_CONFLICT (a key was used with other content), ERR_REDIS (not
 	 * written) or ERR_UNREACHABLE (Redis did not answer: written or not, nobody knows).
 	 */
-	write(entries: readonly StreamEntry[]): Promise<readonly Receipt[]>;
+	write(entries: readonly EmitterEntry[]): Promise<readonly Receipt[]>;
 	/** At most once, to whoever listens now. Same errors. */
 	publish(channel: string, payload: Buffer): Promise<void>;
 }
@@ -46,7 +49,7 @@ export interface EntryWriterOptions {
 }
 
 interface Group {
-	readonly entries: readonly StreamEntry[];
+	readonly entries: readonly EmitterEntry[];
 	readonly chars: number;
 	readonly expiresAt: number;
 	settled: boolean;
@@ -54,7 +57,7 @@ interface Group {
 	reject(error: AppError): void;
 }
 
-const SCRIPT_SHA = createHash('sha1').update(APPEND_SCRIPT).digest('hex');
+const SCRIPT = createScript(APPEND_SCRIPT);
 /** Redis runs nothing else during a script: 256 appends take about 1 ms. */
 const MAX_COMMAND_ENTRIES = 256;
 const MAX_COMMAND_CHARS = 1_000_000;
@@ -90,7 +93,7 @@ class RedisEntryWriter implements EntryWriter {
 		});
 	}
 
-	write(entries: readonly StreamEntry[]): Promise<readonly Receipt[]> {
+	write(entries: readonly EmitterEntry[]): Promise<readonly Receipt[]> {
 		if (entries.length === 0) {
 			return Promise.resolve([]);
 		}
@@ -187,7 +190,7 @@ class RedisEntryWriter implements EntryWriter {
 			});
 	}
 
-	async #append(groups: readonly Group[]): Promise<unknown> {
+	#append(groups: readonly Group[]): Promise<unknown> {
 		const { stream, maxEntries, onceWindowMs } = this.#options;
 		const keys = [stream];
 		const args: (string | number)[] = [maxEntries, onceWindowMs];
@@ -195,22 +198,14 @@ class RedisEntryWriter implements EntryWriter {
 			args.push(group.entries.length);
 			for (const entry of group.entries) {
 				if (entry.onceKey === undefined) {
-					args.push(entry.nsp, entry.type, entry.data, '0', '');
+					args.push(entry.nsp, entry.type, entry.data, entry.to ?? '', '0', '');
 				} else {
 					keys.push(onceKeyOf(stream, entry.onceKey));
-					args.push(entry.nsp, entry.type, entry.data, keys.length, digestOf(entry));
+					args.push(entry.nsp, entry.type, entry.data, entry.to ?? '', keys.length, digestOf(entry));
 				}
 			}
 		}
-		try {
-			return await this.#client.evalsha(SCRIPT_SHA, keys.length, ...keys, ...args);
-		} catch (error) {
-			// The script ran nowhere: sending it whole can't write twice.
-			if (messageOf(error).startsWith('NOSCRIPT')) {
-				return await this.#client.eval(APPEND_SCRIPT, keys.length, ...keys, ...args);
-			}
-			throw error;
-		}
+		return SCRIPT.run(this.#client, keys, args);
 	}
 
 	/** One timer for all: deadlines are as long for every group, so the oldest is the first. */
@@ -311,7 +306,7 @@ function onceKeyOf(stream: string, key: string): string {
 	return stream.includes('{') ? `${stream}:once:${key}` : `{${stream}}:once:${key}`;
 }
 
-function digestOf(entry: StreamEntry): string {
+function digestOf(entry: EmitterEntry): string {
 	return createHash('sha256').update(`${entry.nsp}\n${entry.type}\n${entry.data}`).digest('base64url');
 }
 

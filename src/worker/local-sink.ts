@@ -5,7 +5,7 @@ import type { Adapter, BroadcastOptions, Room } from 'socket.io-adapter';
 import { AppError } from '../base/errors.ts';
 import type { EntrySink } from '../emit/http.ts';
 import { WIRE_TYPES } from '../emit/message.ts';
-import type { Receipt, StreamEntry } from '../redis/entry-writer.ts';
+import type { EmitterEntry, Receipt } from '../redis/entry-writer.ts';
 
 /** What `message.ts` wrote. */
 interface EntryData {
@@ -33,7 +33,7 @@ export function createLocalSink(io: Server): EntrySink {
 }
 
 /** Before anything is sent: a batch is done whole or not at all. */
-function findNamespace(io: Server, entry: StreamEntry): Namespace {
+function findNamespace(io: Server, entry: EmitterEntry): Namespace {
 	if (entry.onceKey !== undefined) {
 		throw new AppError('ERR_VALIDATION', 'idempotencyKey needs Redis, which this pod has not');
 	}
@@ -44,7 +44,7 @@ function findNamespace(io: Server, entry: StreamEntry): Namespace {
 	return nsp;
 }
 
-async function apply(adapter: Adapter, entry: StreamEntry): Promise<void> {
+async function apply(adapter: Adapter, entry: EmitterEntry): Promise<void> {
 	const data = parseEntryData(entry.data);
 	const opts: BroadcastOptions = { rooms: new Set(data.opts.rooms), except: new Set(data.opts.except), flags: data.opts.flags };
 	switch (entry.type) {
