@@ -66,7 +66,7 @@ export function startPresence(demo: Demo): Presence {
 		socket.on('disconnect', shares.changed);
 		onEvent(socket, 'presence:hello', { perSecond: 2, burst: 5 }, () => {
 			tellClients();
-			return { pod, worker, id: socket.id };
+			return { pod, worker, address: socket.handshake.address };
 		});
 		onEvent(socket, 'presence:rename', { perSecond: 1, burst: 5 }, (input) => {
 			const name = textOf(input.name, MAX_NAME_LENGTH);

@@ -44,10 +44,6 @@ export function startIdentity() {
 	keep();
 	input.value = person.name;
 	input.addEventListener('change', rename);
-	document.getElementById('identity').addEventListener('submit', (event) => {
-		event.preventDefault();
-		input.blur();
-	});
 	return {
 		current: () => ({ ...person }),
 		onChange: (listener) => {

@@ -30,6 +30,7 @@ export function startStatus(socket) {
 		if (!holder.error) {
 			at('pod').textContent = holder.pod;
 			at('worker').textContent = holder.worker;
+			at('address').textContent = holder.address;
 		}
 	});
 	socket.on('disconnect', () => {
