@@ -126,7 +126,7 @@ const VALUES = object({
 	imagePullSecrets: listAsInKubernetes,
 	app: object({
 		path: text({ pattern: '^(/.+)?$' }),
-		files: { type: 'object', additionalProperties: { type: 'string' }, propertyNames: { pattern: '^[A-Za-z0-9._-]+$' } },
+		files: { type: 'object', additionalProperties: false, patternProperties: { '^[A-Za-z0-9._-]+$': text() } },
 	}),
 	config: configSchema(),
 	drain: object({

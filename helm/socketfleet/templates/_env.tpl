@@ -110,7 +110,7 @@ SOCKETFLEET_{{ regexReplaceAll "([A-Z])" . "_${1}" | upper }}
   valueFrom: { secretKeyRef: { name: {{ . }}, key: token } }
 {{- end }}
 {{- range $key, $value := omit .Values.config "fleet" "addressSource" }}
-{{- if and (ne (toString $value) "<nil>") (not (and (eq $key "recovery") (eq $.Values.redis.source "none"))) }}
+{{- if not (and (eq $key "recovery") (eq $.Values.redis.source "none")) }}
 - name: {{ include "socketfleet.envName" $key }}
   value: {{ include "socketfleet.envValue" $value }}
 {{- end }}
