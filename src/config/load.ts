@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { AppError, messageOf } from '../base/errors.ts';
+import { isAddressBlock } from '../net/client-address.ts';
 import { FORK_ENV, type ForkIdentity } from './fork.ts';
 import { type Config, envNameOf, flagNameOf, OPTION_KEYS, type OptionKey, type OptionSpec, specOf } from './schema.ts';
 
@@ -91,9 +92,15 @@ function readConfigFile(sources: ConfigSources, env: NodeJS.ProcessEnv, problems
 		}
 		return { path, values: values as Record<string, unknown> };
 	} catch (error) {
-		problems.push(`${path}: ${messageOf(error)}`);
+		problems.push(`${path}: ${error instanceof SyntaxError ? describeSyntaxError(error) : messageOf(error)}`);
 		return undefined;
 	}
+}
+
+/** Where, but not what: V8's message quotes the text around the mistake, and that may be a secret. */
+function describeSyntaxError(error: SyntaxError): string {
+	const [where] = /line \d+ column \d+/.exec(error.message) ?? [];
+	return `not valid JSON${where ? `, ${where}` : ''}`;
 }
 
 function reportUnknown(fileValues: Record<string, unknown>, env: NodeJS.ProcessEnv, path: string | undefined, problems: string[]): void {
@@ -115,6 +122,12 @@ function isServiceLink(name: string): boolean {
 	return /_(SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)$/.test(name);
 }
 
+/** A Service named "socketfleet" makes it set SOCKETFLEET_PORT=tcp://10.0.0.1:3000; one named "socketfleet-admin", SOCKETFLEET_ADMIN_PORT. */
+function isServiceAddress(key: OptionKey, value: string): boolean {
+	const spec = specOf(key);
+	return spec.type === 'integer' && spec.unit === 'port' && /^(tcp|udp|sctp):\/\//.test(value);
+}
+
 interface FoundValue {
 	readonly raw: unknown;
 	readonly origin: Origin;
@@ -132,8 +145,7 @@ function pickSource(
 	}
 	const envName = envNameOf(key);
 	const fromEnv = env[envName];
-	// A Service named "socketfleet" makes Kubernetes set SOCKETFLEET_PORT=tcp://10.0.0.1:3000.
-	if (fromEnv !== undefined && !(key === 'port' && fromEnv.startsWith('tcp://'))) {
+	if (fromEnv !== undefined && !isServiceAddress(key, fromEnv)) {
 		return { raw: fromEnv, origin: 'environment', where: envName };
 	}
 	if (file && Object.hasOwn(file.values, key)) {
@@ -222,6 +234,11 @@ function findContradictions(config: Config): string[] {
 		problems.push(
 			`${envNameOf('drainTimeoutMs')}: must be more than drainDelayMs + drainSpreadMs (${config.drainDelayMs + config.drainSpreadMs}), got ${config.drainTimeoutMs}`,
 		);
+	}
+	for (const block of config.trustedProxies) {
+		if (!isAddressBlock(block)) {
+			problems.push(`${envNameOf('trustedProxies')}: ${JSON.stringify(block)} is not an address block such as 10.0.0.0/8`);
+		}
 	}
 	if (config.transports.length === 0) {
 		problems.push(`${envNameOf('transports')}: at least one is needed`);

@@ -25,27 +25,31 @@ export function isLoopback(address: string): boolean {
 	return plain === '::1' || (plain.startsWith('127.') && isIPv4(plain));
 }
 
+/** An address, a slash and a prefix that its family can have: `10.0.0.0/8`, `fd00::/8`. */
+export function isAddressBlock(text: string): boolean {
+	const [address = '', prefix = '', ...rest] = text.split('/');
+	const version = isIP(address);
+	return version !== 0 && rest.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128);
+}
+
 /** A predicate over blocks such as `10.0.0.0/8`. Throws ERR_CONFIG for what is none. */
 export function createTrust(cidrs: readonly string[]): (address: string) => boolean {
 	const blocks = new BlockList();
 	for (const cidr of cidrs) {
-		addBlock(blocks, cidr);
+		if (!isAddressBlock(cidr)) {
+			throw new AppError('ERR_CONFIG', `trustedProxies: ${JSON.stringify(cidr)} is not an address block such as 10.0.0.0/8`);
+		}
+		const [address = '', prefix] = cidr.split('/');
+		blocks.addSubnet(address, Number(prefix), familyOf(address));
 	}
 	return (address) => {
 		const plain = normalizeAddress(address);
-		const version = isIP(plain);
-		return version !== 0 && blocks.check(plain, version === 4 ? 'ipv4' : 'ipv6');
+		return isIP(plain) !== 0 && blocks.check(plain, familyOf(plain));
 	};
 }
 
-function addBlock(blocks: BlockList, cidr: string): void {
-	const [address = '', prefix = ''] = cidr.split('/');
-	const version = isIP(address);
-	const bits = Number(prefix);
-	if (version === 0 || !/^\d{1,3}$/.test(prefix) || bits > (version === 4 ? 32 : 128)) {
-		throw new AppError('ERR_CONFIG', `trustedProxies: ${JSON.stringify(cidr)} is not an address block such as 10.0.0.0/8`);
-	}
-	blocks.addSubnet(address, bits, version === 4 ? 'ipv4' : 'ipv6');
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+	return isIPv4(address) ? 'ipv4' : 'ipv6';
 }
 
 /**

@@ -7,9 +7,13 @@ test('fed one byte at a time, each parser waits until the last and then decides 
 	for (const { name, parse, samples } of PARSERS) {
 		for (const sample of samples) {
 			const { kind, length = 0 } = parse(sample);
-			assert.equal(kind, 'found', `${name}: ${sample}`);
+			assert.equal(kind, 'found', `${name}: ${sample.toString('latin1')}`);
 			for (let bytes = 0; bytes < length; bytes++) {
-				assert.equal(parse(sample.subarray(0, bytes)).kind, 'need-more', `${name}: ${bytes} of ${length} bytes of ${sample}`);
+				assert.equal(
+					parse(sample.subarray(0, bytes)).kind,
+					'need-more',
+					`${name}: ${bytes} of ${length} bytes of ${sample.toString('latin1')}`,
+				);
 			}
 			for (let bytes = length; bytes <= sample.length; bytes++) {
 				assert.equal(parse(sample.subarray(0, bytes)).length, length, name);
