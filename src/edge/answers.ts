@@ -30,5 +30,12 @@ export function answerAndClose(socket: Socket, status: keyof typeof REASONS, bod
 	});
 }
 
+const BAD_HEAD_STATUS = { head_timeout: 408, head_too_large: 431, bad_head: 400 } as const;
+
+/** A request head that is late, too long, or none. */
+export function answerBadHead(socket: Socket, reason: keyof typeof BAD_HEAD_STATUS): void {
+	answerAndClose(socket, BAD_HEAD_STATUS[reason], { message: reason.replaceAll('_', ' ') });
+}
+
 /** The body with which engine.io answers a session id that it does not know. */
 export const UNKNOWN_SESSION = { code: 1, message: 'Session ID unknown' } as const;

@@ -4,8 +4,8 @@ import type { Config } from '../config/schema.ts';
 import { clientAddressFrom, createTrust, normalizeAddress } from '../net/client-address.ts';
 import { scanHead, sessionIdOf } from '../net/http-head.ts';
 import { parseProxyHeader } from '../net/proxy-protocol.ts';
-import { answerAndClose } from './answers.ts';
-import { stopReading } from './stop-reading.ts';
+import { answerBadHead } from './answers.ts';
+import { stopReading } from './socket-handle.ts';
 
 export type RejectReason = 'head_timeout' | 'head_too_large' | 'bad_head' | 'bad_proxy_header' | 'too_many_pending';
 
@@ -31,8 +31,6 @@ type Step =
 	| { readonly kind: 'need-more' }
 	| { readonly kind: 'arrived'; readonly arrival: Arrival }
 	| { readonly kind: 'rejected'; readonly reason: RejectReason };
-
-const STATUS_OF = { head_timeout: 408, head_too_large: 431, bad_head: 400 } as const;
 
 export class HeadReader {
 	readonly #options: HeadReaderOptions;
@@ -116,8 +114,7 @@ export class HeadReader {
 			socket.destroy();
 			return;
 		}
-		const status = STATUS_OF[reason];
-		answerAndClose(socket, status, { message: reason.replaceAll('_', ' ') });
+		answerBadHead(socket, reason);
 	}
 
 	#step(socket: Socket, bytes: Buffer): Step {

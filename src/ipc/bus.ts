@@ -164,7 +164,8 @@ class UnixBus implements Bus {
 		const server = createServer((socket) => this.#onConnection(socket));
 		await new Promise<void>((resolve, reject) => {
 			server.once('error', reject);
-			server.listen(this.#path, resolve);
+			// Exclusive: else node:cluster lets the primary open it, and keep it open beyond a worker's death.
+			server.listen({ path: this.#path, exclusive: true }, resolve);
 		});
 		server.removeAllListeners('error');
 		server.on('error', (error) => this.#log.error({ err: error.message }, 'bus: accepting failed'));

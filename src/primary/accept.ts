@@ -5,6 +5,7 @@ import type { Config } from '../config/schema.ts';
 import { answerAndClose } from '../edge/answers.ts';
 import { type Arrival, HeadReader } from '../edge/head-reader.ts';
 import { listen } from '../edge/listen.ts';
+import { hasHandle } from '../edge/socket-handle.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import { isLoopback } from '../net/client-address.ts';
 import { pickSlot } from '../net/ring.ts';
@@ -90,9 +91,19 @@ export class Acceptor {
 		supervisor.send(slot, message, socket, (error) => {
 			if (error) {
 				metrics.inc('socketfleet_handover_failures_total', { reason: 'worker_gone' });
-				socket.destroy();
+				// In a later turn, when the end of that worker has been noticed.
+				setImmediate(() => this.#placeAgain(socket, arrival));
 			}
 		});
+	}
+
+	/** The worker ended before it had the connection: another takes it, unless Node has given up the handle. */
+	#placeAgain(socket: Socket, arrival: Arrival): void {
+		if (hasHandle(socket)) {
+			this.#place(socket, arrival);
+		} else {
+			socket.destroy();
+		}
 	}
 
 	/** A session that lives in this pod goes to its worker, whatever its address hashes to. */

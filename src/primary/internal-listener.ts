@@ -2,7 +2,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Config } from '../config/schema.ts';
 import { listen } from '../edge/listen.ts';
-import { stopReading } from '../edge/stop-reading.ts';
+import { stopReading } from '../edge/socket-handle.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import { parsePreamble } from '../net/peer-preamble.ts';
 import type { Supervisor } from './supervisor.ts';

@@ -58,6 +58,7 @@ class Pod {
 	#ports: { public?: number; admin?: number; internal?: number; api?: number } = {};
 	#announced = false;
 	#stopping = false;
+	#restarting = false;
 
 	constructor(config: Config, log: Logger) {
 		this.#config = config;
@@ -105,12 +106,22 @@ class Pod {
 		if (this.#stopping || !this.#supervisor) {
 			return;
 		}
+		if (this.#restarting) {
+			this.#log.warn('SIGHUP: the workers are being replaced already');
+			return;
+		}
+		this.#restarting = true;
 		this.#log.info('SIGHUP: replacing the workers one at a time');
 		const { drainSpreadMs, drainTimeoutMs } = this.#config;
-		this.#supervisor.restartAll(drainSpreadMs, drainTimeoutMs).then(
-			() => this.#log.info('workers replaced'),
-			(error: unknown) => this.#log.error({ err: messageOf(error) }, 'replacing the workers failed'),
-		);
+		this.#supervisor
+			.restartAll(drainSpreadMs, drainTimeoutMs)
+			.then(
+				() => this.#log.info('workers replaced'),
+				(error: unknown) => this.#log.error({ err: messageOf(error) }, 'replacing the workers failed'),
+			)
+			.finally(() => {
+				this.#restarting = false;
+			});
 	}
 
 	/** The first signal drains; a second one ends at once. */

@@ -1,12 +1,14 @@
 /** Keeps one worker process in each slot: starts, watches, restarts with back-off, replaces one by one, and knows who is ready. */
 import cluster, { type Worker } from 'node:cluster';
 import { backoffMs } from '../base/backoff.ts';
+import { AppError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { FORK_ENV, type ForkIdentity } from '../config/fork.ts';
 import { Channel, Requests } from '../ipc/channel.ts';
 import type { ToPrimary, ToWorker, WorkerReplies } from '../ipc/messages.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { MetricSnapshot } from '../metrics/snapshot.ts';
+import { releaseStrandedHandles } from './stranded-handles.ts';
 
 /** `failed`: it died or stayed silent several times in a row; it is still started again, at the longest delay. */
 export type SlotState = 'starting' | 'ready' | 'draining' | 'waiting' | 'failed';
@@ -54,8 +56,9 @@ const RESTART_BACKOFF = { minMs: 200, maxMs: 15_000 };
 const FAILURES_TO_REPORT = 4;
 /** A worker that ran this long was well: its next death starts the back-off anew. */
 const HEALTHY_MS = 30_000;
-/** Beyond the time a worker was given to drain, before it is killed. */
-const KILL_MARGIN_MS = 1000;
+/** The part of the time for a drain that a worker has for its last words, up to a second. */
+const LAST_WORDS_SHARE = 0.2;
+const MAX_LAST_WORDS_MS = 1000;
 
 export class Supervisor {
 	readonly #options: SupervisorOptions;
@@ -100,9 +103,9 @@ export class Supervisor {
 		return this.#readySlots;
 	}
 
-	/** Whether a slot that is not ready may become so soon. */
+	/** Whether a slot that is not ready may become so soon: one that drains has a successor. */
 	anyStarting(): boolean {
-		return !this.#stopping && this.#slots.some(({ state }) => state === 'starting' || state === 'waiting');
+		return !this.#stopping && this.#slots.some(({ state }) => state !== 'ready' && state !== 'failed');
 	}
 
 	/** One row for each slot. */
@@ -133,7 +136,12 @@ export class Supervisor {
 		handle?: Parameters<Channel<ToWorker, ToPrimary>['send']>[1],
 		onSent?: (error: Error | null) => void,
 	): void {
-		this.#slots[slot]?.life?.channel.send(message, handle, onSent);
+		const life = this.#slots[slot]?.life;
+		if (life) {
+			life.channel.send(message, handle, onSent);
+		} else {
+			onSent?.(new AppError('ERR_UNREACHABLE', `slot ${slot} has no worker`));
+		}
 	}
 
 	broadcast(message: ToWorker): void {
@@ -170,8 +178,12 @@ export class Supervisor {
 		}
 	}
 
-	/** Replaces the workers one at a time; a slot takes no new connections from its drain until its successor is ready. */
-	async restartAll(spreadMs: number, timeoutMs: number): Promise<void> {
+	/**
+	 * Replaces the workers one at a time; a slot takes no new connections from its drain until its successor is ready.
+	 * A lone worker has nobody to take its clients meanwhile, so it goes at once.
+	 */
+	async restartAll(drainSpreadMs: number, timeoutMs: number): Promise<void> {
+		const spreadMs = this.#slots.length === 1 ? 0 : drainSpreadMs;
 		for (const slot of this.#slots) {
 			if (this.#stopping) {
 				return;
@@ -199,23 +211,24 @@ export class Supervisor {
 		}
 	}
 
+	/** Resolves when the worker is gone, which is within `timeoutMs`. */
 	#drain(slot: Slot, spreadMs: number, timeoutMs: number): Promise<void> {
-		const { life } = slot;
+		const { life, state } = slot;
 		if (!life) {
 			return Promise.resolve();
 		}
-		const wasReady = slot.state === 'ready';
 		this.#setState(slot, 'draining');
 		return new Promise((resolve) => {
-			const killTimer = setTimeout(() => life.worker.process.kill('SIGKILL'), timeoutMs + KILL_MARGIN_MS);
+			const killTimer = setTimeout(() => life.worker.process.kill('SIGKILL'), timeoutMs);
 			life.worker.once('exit', () => {
 				clearTimeout(killTimer);
 				resolve();
 			});
-			if (wasReady) {
-				life.channel.send({ kind: 'drain', spreadMs, timeoutMs });
-			} else {
-				life.worker.process.kill('SIGKILL');
+			if (state === 'ready') {
+				const lastWordsMs = Math.min(MAX_LAST_WORDS_MS, timeoutMs * LAST_WORDS_SHARE);
+				life.channel.send({ kind: 'drain', spreadMs, timeoutMs: timeoutMs - lastWordsMs });
+			} else if (state !== 'draining') {
+				life.worker.process.kill('SIGKILL'); // it has no sessions yet
 			}
 		});
 	}
@@ -269,8 +282,9 @@ export class Supervisor {
 			reply: ({ id, value }) => requests.settle(id, value),
 			'pod-taken': onPodTaken,
 			fatal: ({ code, message }) => {
-				log.error({ slot: slot.index, code }, message);
-				if (!this.#everReady) {
+				if (this.#everReady) {
+					log.error({ slot: slot.index, code }, message);
+				} else {
 					onFatal(code, message);
 				}
 			},
@@ -288,18 +302,17 @@ export class Supervisor {
 		this.#options.onLifeEnded(life.id, undefined);
 		slot.life = undefined;
 		slot.reasons = [];
-		const expected = slot.state === 'draining';
 		if (this.#stopping) {
 			this.#setState(slot, 'waiting');
-			return;
-		}
-		if (expected) {
+		} else if (slot.state === 'draining') {
 			slot.failures = 0;
 			this.#options.metrics.inc('socketfleet_worker_restarts_total', { reason: 'requested' });
 			this.#fork(slot);
-			return;
+		} else {
+			this.#restartLater(slot, code, signal);
 		}
-		this.#restartLater(slot, code, signal);
+		// The slot has left the ready ones by now: what was for it is placed elsewhere.
+		releaseStrandedHandles(life.worker.process);
 	}
 
 	#restartLater(slot: Slot, code: number | null, signal: string | null): void {

@@ -27,20 +27,30 @@ export interface DrainResult {
 }
 
 const CHECK_MS = 25;
+/** A connection that was handed over just now counts as idle until its request has arrived: closing it would reset a client. */
+const IDLE_GRACE_MS = 500;
+/** `socketfleet_drain_state`. */
+const CLOSING = 2;
+const TERMINATING = 3;
 
 /** Resolves when nothing is left, at the latest after `timeoutMs`. */
 export async function drainWorker(options: DrainOptions): Promise<DrainResult> {
 	const { metrics, timeoutMs, servers } = options;
-	const deadline = Date.now() + timeoutMs;
+	const startedAt = Date.now();
+	const deadline = startedAt + timeoutMs;
+	metrics.set('socketfleet_drain_state', {}, CLOSING);
 	const closed = await closePaced(options, deadline);
 	metrics.inc('socketfleet_drained_connections_total', { how: 'closed' }, closed);
 	while (leftovers(options) > 0 && Date.now() < deadline) {
-		for (const server of servers) {
-			server.closeIdleConnections();
+		if (Date.now() - startedAt >= IDLE_GRACE_MS) {
+			for (const server of servers) {
+				server.closeIdleConnections();
+			}
 		}
 		closeNow(options);
 		await sleep(CHECK_MS);
 	}
+	metrics.set('socketfleet_drain_state', {}, TERMINATING);
 	const terminated = terminate(options);
 	metrics.inc('socketfleet_drained_connections_total', { how: 'terminated' }, terminated);
 	return { closed, terminated };

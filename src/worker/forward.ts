@@ -16,8 +16,17 @@ export interface ForwarderOptions {
 /** Carries the client's address to the owner; believed only on connections from siblings and authenticated pods. */
 export const CLIENT_HEADER = 'x-socketfleet-client';
 
-/** RFC 9110, section 7.6.1: meant for one connection only. */
-const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
+/** RFC 9110, section 7.6.1: meant for one connection only. And what a client may have made up to look like a sibling. */
+const NOT_FORWARDED = new Set([
+	'connection',
+	'keep-alive',
+	'proxy-connection',
+	'te',
+	'trailer',
+	'transfer-encoding',
+	'upgrade',
+	CLIENT_HEADER,
+]);
 
 export class Forwarder {
 	readonly #options: ForwarderOptions;
@@ -129,7 +138,7 @@ function endToEnd(rawHeaders: readonly string[]): string[] {
 	const kept: string[] = [];
 	for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
 		const name = rawHeaders[index] ?? '';
-		if (!HOP_BY_HOP.has(name.toLowerCase())) {
+		if (!NOT_FORWARDED.has(name.toLowerCase())) {
 			kept.push(name, rawHeaders[index + 1] ?? '');
 		}
 	}

@@ -1,5 +1,6 @@
 /** The composition root of a worker: builds everything, says that it is ready, drains when told. */
 
+import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -83,7 +84,11 @@ class WorkerProcess {
 		for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 			process.on(signal, () => undefined);
 		}
-		process.on('disconnect', () => process.exit(ERROR_TABLE.ERR_UNREACHABLE.exitCode));
+		process.on('disconnect', () => {
+			// The primary is gone without a word, and can no longer clean up.
+			rmSync(identity.runDir, { recursive: true, force: true });
+			process.exit(ERROR_TABLE.ERR_UNREACHABLE.exitCode);
+		});
 	}
 
 	async start(): Promise<void> {
@@ -126,8 +131,9 @@ class WorkerProcess {
 	/** Tells the primary why this worker cannot run, and exits. */
 	reportFatal(error: unknown): void {
 		const code = error instanceof AppError ? error.code : 'ERR_UNEXPECTED';
-		if (!(error instanceof AppError)) {
-			this.#log.error({ err: error instanceof Error ? error.stack : error }, 'the worker could not start');
+		const origin = error instanceof AppError ? error.cause : error;
+		if (origin !== undefined) {
+			this.#log.error({ err: origin instanceof Error ? origin.stack : messageOf(origin) }, 'the worker could not start');
 		}
 		this.#channel.send({ kind: 'fatal', code, message: messageOf(error) }, undefined, () => process.exit(ERROR_TABLE[code].exitCode));
 	}
@@ -186,7 +192,6 @@ class WorkerProcess {
 				fleet: createFleet(pod, this.#directory),
 			});
 		} catch (error) {
-			this.#log.error({ err: error instanceof Error ? error.stack : String(error) }, "the application's setup failed");
 			throw new AppError('ERR_APP', `the application's setup failed: ${messageOf(error)}`, { cause: error });
 		}
 	}
@@ -201,7 +206,8 @@ class WorkerProcess {
 			});
 		}
 		await new Promise<void>((resolve, reject) => {
-			edges.internal.once('error', reject).listen(path, () => resolve());
+			// Exclusive: else node:cluster lets the primary open it, and a handle that it kept would swallow the connections of a dead worker.
+			edges.internal.once('error', reject).listen({ path, exclusive: true }, () => resolve());
 		});
 	}
 

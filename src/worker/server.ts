@@ -13,6 +13,7 @@ import { clientAddressFrom, createTrust, normalizeAddress } from '../net/client-
 import { sessionIdOf } from '../net/http-head.ts';
 import type { SessionOwner } from '../net/session-id.ts';
 import type { AppDefinition } from './app.ts';
+import { refuseBadHeads } from './bad-heads.ts';
 import { CLIENT_HEADER, type Forwarder } from './forward.ts';
 import { PEER_KEEP_ALIVE_MS } from './peers.ts';
 import { type Route, routeOf } from './route.ts';
@@ -68,6 +69,7 @@ export function createEdges(options: EdgeOptions): Edges {
 			keepAliveTimeout: PEER_KEEP_ALIVE_MS,
 			noDelay: true,
 		});
+		refuseBadHeads(edge, options.metrics);
 		const route = (req: IncomingMessage): Route => {
 			if (!forwarded) {
 				delete req.headers[CLIENT_HEADER];
