@@ -1,38 +1,10 @@
 /** The options table and the chart's own values -> helm/socketfleet/values.schema.json. Unknown keys are refused. */
-import { OPTION_KEYS, type OptionKey, type OptionSpec, specOf } from '../src/config/schema.ts';
+import { OPTION_KEYS, type OptionSpec, specOf } from '../src/config/schema.ts';
+import { SET_BY_DEPLOYMENT } from '../src/config/set-by-deployment.ts';
 
 export interface JsonSchema {
 	readonly [keyword: string]: unknown;
 }
-
-/** Options that the chart derives from other values; a second place to set them could only contradict the first. */
-const CHART_OWNED: ReadonlySet<OptionKey> = new Set<OptionKey>([
-	// from app.*
-	'app',
-	// fixed: Services, probes and policies name them
-	'host',
-	'port',
-	'adminPort',
-	'internalPort',
-	'apiPort',
-	'advertiseHost',
-	// from redis.*
-	'redisUrl',
-	'redisMode',
-	'redisSentinelName',
-	'redisUsername',
-	'redisPassword',
-	'redisTlsCaFile',
-	// secrets
-	'fleetKey',
-	'fleetKeyPrevious',
-	'apiTokens',
-	'adminToken',
-	// from drain.*
-	'drainDelayMs',
-	'drainSpreadMs',
-	'drainTimeoutMs',
-]);
 
 const text = (extra: JsonSchema = {}): JsonSchema => ({ type: 'string', ...extra });
 const name = text({ pattern: '^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$', maxLength: 253 });
@@ -73,7 +45,7 @@ function optionSchema(spec: OptionSpec): JsonSchema {
 }
 
 function configSchema(): JsonSchema {
-	const accepted = OPTION_KEYS.filter((key) => !CHART_OWNED.has(key));
+	const accepted = OPTION_KEYS.filter((key) => !SET_BY_DEPLOYMENT.has(key));
 	return object(Object.fromEntries(accepted.map((key) => [key, { description: specOf(key).doc, ...optionSchema(specOf(key)) }])));
 }
 

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { renderOpenApi } from '../src/emit/openapi.ts';
 import { renderChartReadme } from './chart-docs.ts';
 import { renderValuesSchema } from './chart-schema.ts';
+import { renderCrd, renderCrdReference } from './crd.ts';
 import { renderConfiguration } from './reference/configuration.ts';
 import { renderErrors } from './reference/errors.ts';
 import { renderMetrics } from './reference/metrics.ts';
@@ -24,6 +25,8 @@ const TARGETS: readonly Target[] = [
 	{ path: 'docs/reference/openapi.json', render: renderOpenApi },
 	{ path: 'helm/socketfleet/values.schema.json', render: renderValuesSchema },
 	{ path: 'helm/socketfleet/README.md', render: renderChartReadme },
+	{ path: 'helm/socketfleet-operator/files/crd.yaml', render: renderCrd },
+	{ path: 'docs/reference/crd.md', render: renderCrdReference },
 ];
 const ROOT = join(import.meta.dirname, '..');
 

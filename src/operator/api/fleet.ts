@@ -1,0 +1,53 @@
+/** The SocketFleet object: spec, status, and the names that have a meaning on it and on its pods. */
+import type { Condition } from '../../kube/conditions.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import type { FleetSpec } from './spec.ts';
+
+export const GROUP = 'socketfleet.dev';
+export const VERSION_NAME = 'v1alpha1';
+export const FINALIZER = `${GROUP}/drain`;
+/** On a SocketFleet, `true`: the operator looks and does nothing. */
+export const PAUSED_ANNOTATION = `${GROUP}/paused`;
+/** On a SocketFleet, `true`: objects of its names that exist already become its own, as when a chart's release is taken over. */
+export const ADOPT_ANNOTATION = `${GROUP}/adopt`;
+/** On a pod: since when it drains to be removed, as RFC 3339. */
+export const DRAINING_ANNOTATION = `${GROUP}/draining-since`;
+export const DELETION_COST_ANNOTATION = 'controller.kubernetes.io/pod-deletion-cost';
+
+export const CONDITION_TYPES = ['Ready', 'Progressing', 'Degraded', 'RedisReachable', 'AffinityHealthy'] as const;
+export type ConditionType = (typeof CONDITION_TYPES)[number];
+
+export interface RebalanceStatus {
+	/** Whether a rebalance goes on: it started above `startAtPercent` and has not come below `stopAtPercent`. */
+	readonly active: boolean;
+	/** When the last round was asked for. */
+	readonly lastRoundAt?: string;
+	/** Connections that rounds have closed so far, or would have with `dryRun`. */
+	readonly movedConnections: number;
+	/** The fullest pod in percent of the mean. */
+	readonly fullestPercent?: number;
+}
+
+export interface FleetStatus {
+	readonly observedGeneration?: number;
+	/** Pods that exist, for the scale subresource. */
+	readonly replicas: number;
+	readonly readyReplicas: number;
+	readonly updatedReplicas: number;
+	/** Selector of the pods as text, for the scale subresource. */
+	readonly selector: string;
+	readonly connections: number;
+	/** Worker processes that are ready, of all pods. */
+	readonly workers: number;
+	/** Version of the operator that wrote this. */
+	readonly version: string;
+	/** The pod that drains to be removed. */
+	readonly drainingPod?: string;
+	readonly rebalance?: RebalanceStatus;
+	readonly conditions: readonly Condition[];
+}
+
+export interface SocketFleet extends KubeObject {
+	readonly spec: FleetSpec;
+	readonly status?: Partial<FleetStatus>;
+}
