@@ -120,7 +120,7 @@ async function openOnBothWorkers(t: TestContext, url: string): Promise<[Window, 
 }
 
 async function openAs(browser: Browser, url: string, name: string, options: BrowserContextOptions): Promise<Window> {
-	const window = await openWindow(browser, url, { viewport: { width: 1000, height: 1160 }, ...options });
+	const window = await openWindow(browser, url, { viewport: { width: 1000, height: 1090 }, ...options });
 	// Known once the page is connected, so by then all its parts listen to what the person does.
 	await waitFor(`the worker of ${name}`, async () => /^\d+$/.test((await window.page.textContent('#worker')) ?? ''), PATIENCE);
 	await window.page.fill('#name', name);
@@ -187,8 +187,12 @@ async function meanIsBetween(page: Page): Promise<boolean> {
 
 /** For the README: both windows side by side. */
 async function takeScreenshot(browser: Browser, pages: readonly Page[]): Promise<void> {
+	for (const page of pages) {
+		await shows(page, '#people-count', '2');
+		await waitFor('a curve', async () => ((await page.getAttribute('#spark-line', 'points')) ?? '').split(' ').length > 80, PATIENCE);
+	}
 	const images = await Promise.all(pages.map(async (page) => (await page.screenshot()).toString('base64')));
-	const frame = await browser.newPage({ viewport: { width: 1640, height: 960 } });
+	const frame = await browser.newPage({ viewport: { width: 1640, height: 883 } });
 	const pictures = images.map((data) => `<img width="810" src="data:image/png;base64,${data}">`).join('');
 	await frame.setContent(`<body style="margin:0;display:flex;gap:20px;background:#808894;width:1640px">${pictures}</body>`);
 	await frame.locator('img').last().waitFor();
