@@ -9,8 +9,9 @@ export function pickSlot(key: string, slots: readonly number[]): number | undefi
 	let best: number | undefined;
 	let bestWeight = -1;
 	for (const slot of slots) {
+		// `mix` maps no two inputs to one output, so two slots never tie.
 		const weight = mix(keyHash ^ mix(slot + 1));
-		if (weight > bestWeight || (weight === bestWeight && best !== undefined && slot < best)) {
+		if (weight > bestWeight) {
 			best = slot;
 			bestWeight = weight;
 		}
