@@ -1,5 +1,6 @@
 /** Well-formed HTTP answers for connections that no HTTP server will see. */
 import type { Socket } from 'node:net';
+import { resumeReading } from './socket-handle.ts';
 
 const REASONS = {
 	400: 'Bad Request',
@@ -24,7 +25,7 @@ export function answerAndClose(socket: Socket, status: keyof typeof REASONS, bod
 	];
 	socket.on('error', () => socket.destroy());
 	// The destroy below may come before the peer has read what it sent itself; a reset would then eat the answer.
-	socket.resume();
+	resumeReading(socket);
 	socket.end(`${lines.join('\r\n')}\r\n\r\n${text}`, () => {
 		setTimeout(() => socket.destroy(), LINGER_MS).unref();
 	});

@@ -1,6 +1,7 @@
 /** Takes the connections that the primary hands over, and puts back what it has read of them. */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { resumeReading } from '../edge/socket-handle.ts';
 import type { ConnectionMessage } from '../ipc/messages.ts';
 
 /** Gives `socket` to `server` as if the server had accepted it. */
@@ -12,7 +13,7 @@ export function adoptConnection(server: Server, socket: Socket, { bytes, source 
 		socket.unshift(bytes);
 	}
 	server.emit('connection', socket);
-	socket.resume();
+	resumeReading(socket);
 }
 
 /** `remoteAddress` and `remotePort` are getters of the prototype: what a PROXY header said is set on the socket itself. */
