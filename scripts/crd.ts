@@ -27,7 +27,7 @@ Generated from \`src/operator/api\`: \`npm run generate\`. How to use it: [the o
 /** Fields as a table, then what is refused at admission. */
 export function renderCrdReference(): string {
 	const rows = Object.entries(SPEC_FIELDS).flatMap(([key, { schema }]) => rowsOf(key, schema));
-	const table = rows.map(({ path, type, fallback, doc }) => `| \`${path}\` | ${type} | ${fallback} | ${escape(doc)} |`);
+	const table = rows.map(({ path, type, fallback, doc }) => `| \`${path}\` | ${type} | ${fallback} | ${escapeCell(doc)} |`);
 	const rules = Object.entries(SPEC_FIELDS).flatMap(([key, { schema }]) => rulesOf(key, schema));
 	const refused = [...rules, ...SPEC_RULES.map((rule) => ruleRow('', rule))];
 	return `${INTRO}## spec\n\n| Field | Type | Default | |\n|---|---|---|---|\n${table.join('\n')}\n\n## Refused at admission\n\n| Field | Why |\n|---|---|\n${refused.join('\n')}\n`;
@@ -38,7 +38,14 @@ function rowsOf(path: string, schema: JsonSchema): Row[] {
 	if (isRecord(properties)) {
 		return Object.entries(properties).flatMap(([key, child]) => (isRecord(child) ? rowsOf(`${path}.${key}`, child) : []));
 	}
-	return [{ path, type: typeOf(schema), fallback: fallback === undefined ? '' : `\`${JSON.stringify(fallback)}\``, doc: String(description ?? '') }];
+	return [
+		{
+			path,
+			type: typeOf(schema),
+			fallback: fallback === undefined ? '' : `\`${JSON.stringify(fallback)}\``,
+			doc: String(description ?? ''),
+		},
+	];
 }
 
 function typeOf(schema: JsonSchema): string {
@@ -61,10 +68,10 @@ function rulesOf(path: string, schema: JsonSchema): string[] {
 }
 
 function ruleRow(path: string, { fieldPath = '', message }: Rule): string {
-	return `| \`${`${path}${fieldPath}`.replace(/^\./, '')}\` | ${escape(message)} |`;
+	return `| \`${`${path}${fieldPath}`.replace(/^\./, '')}\` | ${escapeCell(message)} |`;
 }
 
-function escape(text: string): string {
+function escapeCell(text: string): string {
 	return text.replaceAll('|', '\\|');
 }
 

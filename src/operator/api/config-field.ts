@@ -11,7 +11,8 @@ export const FLEET_OPTIONS: readonly OptionKey[] = OPTION_KEYS.filter((key) => !
 const RULES: readonly Rule[] = [
 	{
 		rule: 'has(self.fleet) == has(oldSelf.fleet) && (!has(self.fleet) || self.fleet == oldSelf.fleet)',
-		message: "can't be changed: the fleet's name is part of its keys in Redis, and old and new pods would be two fleets; make a new SocketFleet",
+		message:
+			"can't be changed: the fleet's name is part of its keys in Redis, and old and new pods would be two fleets; make a new SocketFleet",
 		fieldPath: '.fleet',
 	},
 ];

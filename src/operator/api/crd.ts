@@ -11,7 +11,8 @@ const { kind, plural } = RESOURCES.SocketFleet;
 const NAME_RULES: readonly Rule[] = [
 	{
 		rule: "self.metadata.name.size() <= 50 && self.metadata.name.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$')",
-		message: 'metadata.name must start with a letter, hold only a-z, 0-9 and "-", and be at most 50 characters long: it becomes the name of Services',
+		message:
+			'metadata.name must start with a letter, hold only a-z, 0-9 and "-", and be at most 50 characters long: it becomes the name of Services',
 	},
 ];
 
@@ -44,7 +45,7 @@ const STATUS: JsonSchema = {
 		selector: text('Selector of the pods, for the scale subresource.'),
 		connections: number('Open connections of all pods, as last read.'),
 		workers: number('Worker processes that are ready, of all pods.'),
-		version: text('Version of the operator.'),
+		version: text('Tag or digest of the image.'),
 		drainingPod: text('The pod that drains to be removed.'),
 		rebalance: {
 			type: 'object',
@@ -52,7 +53,11 @@ const STATUS: JsonSchema = {
 			properties: {
 				active: { type: 'boolean', description: 'Whether one goes on.' },
 				lastRoundAt: time('When the last round was asked for.'),
-				movedConnections: { type: 'integer', format: 'int64', description: 'Connections closed by rounds, or with dryRun that would have been.' },
+				movedConnections: {
+					type: 'integer',
+					format: 'int64',
+					description: 'Connections closed by rounds, or with dryRun that would have been.',
+				},
 				fullestPercent: number('The fullest pod in percent of the mean.'),
 			},
 		},
@@ -67,11 +72,16 @@ const STATUS: JsonSchema = {
 };
 
 const COLUMNS = [
-	{ name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status', description: 'Whether enough pods are ready.' },
+	{
+		name: 'Ready',
+		type: 'string',
+		jsonPath: '.status.conditions[?(@.type=="Ready")].status',
+		description: 'Whether enough pods are ready.',
+	},
 	{ name: 'Pods', type: 'integer', jsonPath: '.status.readyReplicas', description: 'Ready pods.' },
 	{ name: 'Connections', type: 'integer', jsonPath: '.status.connections', description: 'Open connections.' },
 	{ name: 'Workers', type: 'integer', jsonPath: '.status.workers', description: 'Ready worker processes.' },
-	{ name: 'Version', type: 'string', jsonPath: '.spec.image.tag', description: 'Tag of the image.' },
+	{ name: 'Version', type: 'string', jsonPath: '.status.version', description: 'Version of the image.' },
 	{ name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
 ];
 

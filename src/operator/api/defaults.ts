@@ -1,6 +1,6 @@
 /** The defaults of a structural schema, as the API server fills them in: what tests and dry runs have instead of one. */
 import type { JsonSchema } from './field.ts';
-import { SPEC_FIELDS, type FleetSpec } from './spec.ts';
+import { type FleetSpec, SPEC_FIELDS } from './spec.ts';
 
 /** A spec as a user writes it: any part of it. */
 export type PartialSpec = { readonly [K in keyof FleetSpec]?: unknown };

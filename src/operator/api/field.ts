@@ -108,9 +108,10 @@ export function listAsInKubernetes(description: string): Field<readonly JsonObje
 
 const opaque = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } as const;
 
-/** Given whole even when absent: `default: {}` makes the API server fill in what is below. */
+/** Given whole even when absent. Its default holds those below it, since the API server checks a default by the rules before it fills it in. */
 export function object<F extends Fields>(description: string, fields: F, rules: readonly Rule[] = []): Field<ObjectOf<F>> {
-	return { schema: { ...objectSchema(description, fields, rules), default: {} } };
+	const defaults = Object.entries(fields).flatMap(([key, { schema }]) => (schema.default === undefined ? [] : [[key, schema.default]]));
+	return { schema: { ...objectSchema(description, fields, rules), default: Object.fromEntries(defaults) } };
 }
 
 export function objectSchema(description: string, fields: Fields, rules: readonly Rule[] = []): JsonSchema {
@@ -123,7 +124,10 @@ export function objectSchema(description: string, fields: Fields, rules: readonl
 }
 
 /** Requests or limits: `{ cpu: '1', memory: '512Mi' }`. */
-export function quantities(description: string, fallback: Readonly<Record<string, string>>): Field<Readonly<Record<string, string | number>>> {
+export function quantities(
+	description: string,
+	fallback: Readonly<Record<string, string>>,
+): Field<Readonly<Record<string, string | number>>> {
 	const quantity = { 'x-kubernetes-int-or-string': true, anyOf: [{ type: 'integer' }, { type: 'string' }] };
 	return { schema: { type: 'object', description, default: fallback, maxProperties: 20, additionalProperties: quantity } };
 }

@@ -39,7 +39,7 @@ export interface FleetStatus {
 	readonly connections: number;
 	/** Worker processes that are ready, of all pods. */
 	readonly workers: number;
-	/** Version of the operator that wrote this. */
+	/** Tag or digest of the image. */
 	readonly version: string;
 	/** The pod that drains to be removed. */
 	readonly drainingPod?: string;

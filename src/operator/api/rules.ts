@@ -54,7 +54,8 @@ export const ROLLOUT_RULES: readonly Rule[] = [
 	},
 	{
 		rule: "!self.paced || (string(self.maxSurge) == '1' && string(self.maxUnavailable) == '0' && self.minReadySeconds >= 2)",
-		message: 'a paced roll-out replaces one pod at a time: it needs maxSurge 1, maxUnavailable 0 and minReadySeconds of at least 2, or set paced to false',
+		message:
+			'a paced roll-out replaces one pod at a time: it needs maxSurge 1, maxUnavailable 0 and minReadySeconds of at least 2, or set paced to false',
 		fieldPath: '.paced',
 	},
 ];
@@ -83,7 +84,8 @@ export const REBALANCE_RULES: readonly Rule[] = [
 export const SPEC_RULES: readonly Rule[] = [
 	{
 		rule: "self.redis.source != 'none' || (self.replicas <= 1 && !self.autoscaling.enabled)",
-		message: 'redis.source is none: several pods exchange messages through Redis; set replicas to 1 and autoscaling.enabled to false, or redis.source',
+		message:
+			'redis.source is none: several pods exchange messages through Redis; set replicas to 1 and autoscaling.enabled to false, or redis.source',
 		fieldPath: '.replicas',
 	},
 	{
@@ -103,7 +105,8 @@ export const SPEC_RULES: readonly Rule[] = [
 	},
 	{
 		rule: `!${READINESS_FIRST} || self.drain.delaySeconds >= 5`,
-		message: 'a failed readiness probe takes up to 5 seconds to be seen: set drain.delaySeconds to at least 5, or drain.failReadinessFirst to false',
+		message:
+			'a failed readiness probe takes up to 5 seconds to be seen: set drain.delaySeconds to at least 5, or drain.failReadinessFirst to false',
 		fieldPath: '.drain.delaySeconds',
 	},
 	{
@@ -118,7 +121,8 @@ export const SPEC_RULES: readonly Rule[] = [
 	},
 	{
 		rule: "!self.httpRoute.enabled || !(self.ingress.controller in ['nginx', 'alb', 'haproxytech', 'haproxy-ingress'])",
-		message: "this controller's affinity is made of annotations that an HTTPRoute does not carry: httpRoute is for traefik, gke, istio, envoy-gateway or none",
+		message:
+			"this controller's affinity is made of annotations that an HTTPRoute does not carry: httpRoute is for traefik, gke, istio, envoy-gateway or none",
 		fieldPath: '.httpRoute.enabled',
 	},
 	{

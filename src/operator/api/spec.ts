@@ -1,11 +1,11 @@
 /** What a SocketFleet asks for. Keys, defaults and meaning are the chart's values; what differs is in `docs/guide/operator.md`. */
-import { VERSION } from '../../config/version.ts';
 import { configField } from './config-field.ts';
 import {
 	asInKubernetes,
 	flag,
 	listAsInKubernetes,
 	numberOrPercent,
+	type ObjectOf,
 	object,
 	objectName,
 	oneOf,
@@ -14,7 +14,6 @@ import {
 	text,
 	textMap,
 	texts,
-	type ObjectOf,
 	whole,
 } from './field.ts';
 import { AUTOSCALING_RULES, PDB_RULES, REBALANCE_RULES, REDIS_RULES, ROLLOUT_RULES } from './rules.ts';
@@ -32,7 +31,7 @@ const image = object('Image of the pods.', {
 		default: 'ghcr.io/socketfleet/socketfleet',
 		minLength: 1,
 	}),
-	tag: text("Tag. Empty: the operator's own version.", { default: VERSION }),
+	tag: text("Tag. Empty: the operator's own version, so that an upgrade of the operator rolls the fleet."),
 	digest: text('`sha256:...`; wins over the tag.', { pattern: '^(sha256:[0-9a-f]{64})?$' }),
 	pullPolicy: oneOf('When the image is pulled.', 'IfNotPresent', PULL_POLICIES),
 });
@@ -43,7 +42,12 @@ const app = object('The application.', {
 });
 
 const drain = object('How a pod lets go of its connections.', {
-	delaySeconds: whole("Seconds between the start of a pod's end and its first closed connection: time for load balancers to notice.", 15, 0, 600),
+	delaySeconds: whole(
+		"Seconds between the start of a pod's end and its first closed connection: time for load balancers to notice.",
+		15,
+		0,
+		600,
+	),
 	spreadSeconds: whole('Connections are closed evenly over this many seconds.', 10, 0, 3600),
 	marginSeconds: whole('Seconds left for what still hangs; then it is cut.', 10, 1, 3000),
 	failReadinessFirst: oneOf(
@@ -81,9 +85,12 @@ const redis = object(
 			'external',
 			'none',
 		]),
-		url: text('External: `redis://` or `rediss://`; several, separated by commas, for Sentinel and Cluster. Put passwords into `existingSecret`.', {
-			pattern: '^(rediss?://\\S+)?$',
-		}),
+		url: text(
+			'External: `redis://` or `rediss://`; several, separated by commas, for Sentinel and Cluster. Put passwords into `existingSecret`.',
+			{
+				pattern: '^(rediss?://\\S+)?$',
+			},
+		),
 		mode: oneOf('External: what the URL points at.', 'standalone', ['standalone', 'sentinel', 'cluster']),
 		sentinelName: text("External: the master's name that the Sentinels watch.", { default: 'mymaster', minLength: 1 }),
 		username: text('External: ACL user.'),
@@ -113,7 +120,11 @@ const service = object('The Service in front of the pods.', {
 
 const ingress = object('What stands in front: the Ingress, and the affinity for Ingress and HTTPRoute alike.', {
 	enabled: flag('Make an Ingress.', false),
-	controller: oneOf('The controller in front, for Ingress and HTTPRoute alike. Decides the affinity objects and annotations.', 'none', CONTROLLERS),
+	controller: oneOf(
+		'The controller in front, for Ingress and HTTPRoute alike. Decides the affinity objects and annotations.',
+		'none',
+		CONTROLLERS,
+	),
 	className: objectName("Empty: the controller's usual class."),
 	hosts: texts('Host names; empty: any host.', { pattern: '^(\\*\\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$', maxLength: 253 }),
 	path: text('Path prefix.', { default: '/', pattern: '^/' }),
@@ -165,11 +176,10 @@ const pdb = object(
 		enabled: flag('Make one.', true),
 		maxUnavailable: optionalNumberOrPercent('Pods that may be away at once, number or percent. 1 when `minAvailable` is not set either.'),
 		minAvailable: optionalNumberOrPercent('Pods that must stay, number or percent.'),
-		unhealthyPodEvictionPolicy: oneOf(
-			'`AlwaysAllow` lets a node with broken pods be drained; `IfHealthyBudget` does not.',
+		unhealthyPodEvictionPolicy: oneOf('`AlwaysAllow` lets a node with broken pods be drained; `IfHealthyBudget` does not.', 'AlwaysAllow', [
 			'AlwaysAllow',
-			['AlwaysAllow', 'IfHealthyBudget'],
-		),
+			'IfHealthyBudget',
+		]),
 	},
 	PDB_RULES,
 );
@@ -180,7 +190,10 @@ const rollout = object(
 		maxSurge: numberOrPercent('Pods above `replicas` during a roll-out, number or percent.', 1),
 		maxUnavailable: numberOrPercent('Pods missing during a roll-out, number or percent.', 0),
 		minReadySeconds: whole('Seconds that a pod must be ready before the next one goes.', 5, 0, 3600),
-		paced: flag("The next pod is replaced only when the one before it has drained and is gone: one pod's clients come back at a time.", true),
+		paced: flag(
+			"The next pod is replaced only when the one before it has drained and is gone: one pod's clients come back at a time.",
+			true,
+		),
 	},
 	ROLLOUT_RULES,
 );
@@ -235,7 +248,9 @@ export const SPEC_FIELDS = {
 	drain,
 	redis,
 	fleetKey: object('The key with which pods trust each other.', {
-		existingSecret: objectName('A Secret of yours with the keys `current` and (optional) `previous`, at least 16 characters each. Empty: one is generated.'),
+		existingSecret: objectName(
+			'A Secret of yours with the keys `current` and (optional) `previous`, at least 16 characters each. Empty: one is generated.',
+		),
 		rotation: whole(
 			'Rotates the generated key in two steps: raise by one (every pod learns the new key), roll out, raise by one again (pods use it).',
 			0,
@@ -245,7 +260,9 @@ export const SPEC_FIELDS = {
 	}),
 	api: object('The HTTP API that emits to clients.', {
 		enabled: flag('Open it, on a Service of its own.', false),
-		existingSecret: objectName('A Secret of yours with the key `tokens`: bearer tokens of at least 16 characters, separated by commas. Empty: one token is generated.'),
+		existingSecret: objectName(
+			'A Secret of yours with the key `tokens`: bearer tokens of at least 16 characters, separated by commas. Empty: one token is generated.',
+		),
 		port: whole("Port of the API's Service.", 9466, 1, 65_535),
 	}),
 	admin: object('The admin port.', {

@@ -1,0 +1,51 @@
+/** The HorizontalPodAutoscaler. It scales the SocketFleet, not the Deployment: the operator then chooses and drains the pods that go. */
+import type { KubeObject } from '../../kube/object.ts';
+import { apiVersionOf, RESOURCES } from '../../kube/object.ts';
+import { type FleetInput, graceSeconds } from './names.ts';
+import { frame } from './object.ts';
+
+/** What Kubernetes takes as the period of a scaling policy. */
+const MAX_PERIOD_S = 1800;
+const MIN_PERIOD_S = 15;
+
+export function buildHpa(fleet: FleetInput): KubeObject | undefined {
+	const { enabled, minReplicas, maxReplicas, targetCpuPercent, metrics, scaleDownWindowSeconds } = fleet.spec.autoscaling;
+	if (!enabled) {
+		return undefined;
+	}
+	const cpu = { type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: targetCpuPercent } } };
+	return frame(
+		fleet,
+		'HorizontalPodAutoscaler',
+		{},
+		{
+			spec: {
+				scaleTargetRef: { apiVersion: apiVersionOf(RESOURCES.SocketFleet), kind: 'SocketFleet', name: fleet.name },
+				minReplicas,
+				maxReplicas,
+				metrics: [...(targetCpuPercent > 0 ? [cpu] : []), ...metrics],
+				behavior: {
+					// New pods take new connections only: grow at once.
+					scaleUp: {
+						stabilizationWindowSeconds: 0,
+						policies: [
+							{ type: 'Percent', value: 100, periodSeconds: 15 },
+							{ type: 'Pods', value: 4, periodSeconds: 15 },
+						],
+						selectPolicy: 'Max',
+					},
+					// Each removal moves its clients: one pod for each drain.
+					scaleDown: {
+						stabilizationWindowSeconds: scaleDownWindowSeconds,
+						policies: [{ type: 'Pods', value: 1, periodSeconds: drainPeriodSeconds(fleet) }],
+						selectPolicy: 'Min',
+					},
+				},
+			},
+		},
+	);
+}
+
+function drainPeriodSeconds({ spec }: FleetInput): number {
+	return Math.min(MAX_PERIOD_S, Math.max(MIN_PERIOD_S, graceSeconds(spec)));
+}
