@@ -1,0 +1,102 @@
+/** One connected client as its session will be saved. Knows rooms and their history, no Redis. */
+import { createHash } from 'node:crypto';
+import type { StreamOffset } from '../redis/stream-offset.ts';
+import type { EngineConnection } from './connections.ts';
+import { type DroppedKeyListener, encodeSafely } from './safe-data.ts';
+import { encodeRecord, type Room, type RoomStay, type SessionRecord } from './session-record.ts';
+
+/** The part of a Socket.IO socket that a session is made of. */
+export interface SessionSocket {
+	readonly id: string;
+	readonly data: unknown;
+	readonly conn: EngineConnection;
+}
+
+/** Rooms that were left matter only to messages that were on their way; older ones go first. */
+const MAX_PAST_STAYS = 64;
+
+export class LiveSession {
+	readonly nsp: string;
+	readonly pid: string;
+	readonly socket: SessionSocket;
+	/** A record of it is in Redis: what changes from now on must be saved before the client is sent more. */
+	isStored = false;
+	/** Rooms or data differ from what was saved last. */
+	isDirty = true;
+	/** Rooms differ, and the client is not to receive anything that depends on it before it has been saved. */
+	isUrgent = false;
+	savedAt = 0;
+	readonly #rooms = new Map<Room, StreamOffset>();
+	#past: RoomStay[] = [];
+	#dataDigest = '';
+
+	constructor(nsp: string, pid: string, socket: SessionSocket) {
+		this.nsp = nsp;
+		this.pid = pid;
+		this.socket = socket;
+	}
+
+	/** Takes over the rooms of a session that was restored. */
+	adopt(stays: readonly RoomStay[]): void {
+		for (const { room, from, to } of stays) {
+			if (to === undefined) {
+				this.#rooms.set(room, from);
+			}
+		}
+		this.#past = stays.filter(({ to }) => to !== undefined);
+		this.isStored = true;
+	}
+
+	join(rooms: Iterable<Room>, at: StreamOffset): void {
+		for (const room of rooms) {
+			if (!this.#rooms.has(room)) {
+				this.#rooms.set(room, at);
+				this.#markRooms();
+			}
+		}
+	}
+
+	leave(room: Room, at: StreamOffset): void {
+		const from = this.#rooms.get(room);
+		if (from !== undefined) {
+			this.#rooms.delete(room);
+			this.#past.push({ room, from, to: at });
+			if (this.#past.length > MAX_PAST_STAYS) {
+				this.#past.shift();
+			}
+			this.#markRooms();
+		}
+	}
+
+	/** Data can be changed at any time without anyone being told: compared now and then. */
+	checkData(onDropped: DroppedKeyListener): void {
+		const digest = digestOf(encodeSafely(this.socket.data, onDropped));
+		if (digest !== this.#dataDigest) {
+			this.#dataDigest = digest;
+			this.isDirty = true;
+		}
+	}
+
+	encode(at: StreamOffset, onDropped: DroppedKeyListener): string {
+		return encodeRecord(this.#toRecord(at), onDropped);
+	}
+
+	#toRecord(at: StreamOffset): SessionRecord {
+		const stays: RoomStay[] = [...this.#past];
+		for (const [room, from] of this.#rooms) {
+			stays.push({ room, from, to: undefined });
+		}
+		return { nsp: this.nsp, sid: this.socket.id, pid: this.pid, stays, data: this.socket.data, at };
+	}
+
+	#markRooms(): void {
+		this.isDirty = true;
+		this.isUrgent = this.isStored;
+	}
+}
+
+const DIGEST_CHARS = 64;
+
+function digestOf(text: string): string {
+	return text.length <= DIGEST_CHARS ? text : createHash('sha1').update(text).digest('base64');
+}

@@ -1,0 +1,45 @@
+/** What we call and replace on the instances of `@socket.io/redis-streams-adapter`; it exports `createAdapter` and nothing else. */
+import { createAdapter } from '@socket.io/redis-streams-adapter';
+import type { Namespace, Socket } from 'socket.io';
+import type { Adapter, BroadcastOptions, ClusterMessage, ClusterResponse, Session } from 'socket.io-adapter';
+import type { RedisKeys } from '../redis/keys.ts';
+import type { StreamPort } from '../redis/stream-port.ts';
+import type { Room } from './session-record.ts';
+
+/** A message without what the adapter itself adds: who sends it, and the namespace. */
+export type OutgoingMessage = { type: ClusterMessage['type']; data: unknown };
+export type OutgoingResponse = { type: ClusterResponse['type']; data: unknown };
+
+/** Its protected members included: they are the seam that socket.io-adapter's documentation gives to adapters. */
+export interface OfficialAdapter extends Omit<Adapter, 'nsp' | 'addAll' | 'del' | 'restoreSession' | 'broadcast' | 'serverSideEmit'> {
+	readonly nsp: Namespace;
+	readonly uid: string;
+	addAll(id: string, rooms: Set<Room>): Promise<void> | void;
+	del(id: string, room: Room): Promise<void> | void;
+	broadcast(packet: { type: number; data: unknown[]; id?: number }, opts: BroadcastOptions): void;
+	restoreSession(pid: string, offset: string): Promise<Session | null>;
+	serverSideEmit(packet: unknown[]): Promise<unknown>;
+	publishAndReturnOffset(message: OutgoingMessage): Promise<string>;
+	publishResponse(requester: string, response: OutgoingResponse): void;
+	onMessage(message: ClusterMessage, offset?: string): void;
+	onResponse(response: ClusterResponse): void;
+}
+
+/** Sockets of a namespace, with the members that Socket.IO keeps to itself and that recovery depends on. */
+export type RecoverableSocket = Pick<Socket, 'id' | 'data' | 'conn' | 'recovered'> & { readonly pid?: string };
+
+export type OfficialFactory = (nsp: Namespace) => OfficialAdapter;
+
+export function createOfficialFactory(port: StreamPort, keys: RedisKeys): OfficialFactory {
+	const create: (nsp: Namespace) => unknown = createAdapter(port, { streamName: keys.stream, channelPrefix: keys.channels });
+	return (nsp) => create(nsp) as OfficialAdapter;
+}
+
+/** The channel that all servers with a namespace listen on, as the official adapter names it. */
+export function requestChannelOf(keys: RedisKeys, nsp: string): string {
+	return `${keys.channels}#${nsp}#`;
+}
+
+export function responseChannelOf(keys: RedisKeys, nsp: string, uid: string): string {
+	return `${keys.channels}#${nsp}#${uid}#`;
+}

@@ -1,0 +1,26 @@
+/** Each publisher numbers its entries without a hole: one that comes again is a duplicate, one that does not come is lost. */
+import type { PublisherMark } from '../redis/stream-entry.ts';
+
+const MAX_PUBLISHERS = 10_000;
+
+export class SequenceTracker {
+	readonly #last = new Map<string, number>();
+
+	/** The first entry of a publisher that is seen here may have any number. */
+	check({ publisher, sequence }: PublisherMark): 'next' | 'duplicate' | 'gap' {
+		const last = this.#last.get(publisher);
+		if (last !== undefined && sequence <= last) {
+			return 'duplicate';
+		}
+		if (last === undefined && this.#last.size >= MAX_PUBLISHERS) {
+			const [oldest] = this.#last.keys();
+			this.#last.delete(oldest ?? '');
+		}
+		this.#last.set(publisher, sequence);
+		return last === undefined || sequence === last + 1 ? 'next' : 'gap';
+	}
+
+	clear(): void {
+		this.#last.clear();
+	}
+}

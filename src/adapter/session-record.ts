@@ -1,0 +1,62 @@
+/** What is kept of a client that may come back: its ids, its data, and which rooms it was in from when to when. Pure. */
+import { decode } from '@msgpack/msgpack';
+import { parseOffset, type StreamOffset } from '../redis/stream-offset.ts';
+import { type DroppedKeyListener, encodeSafely } from './safe-data.ts';
+
+export type Room = string;
+
+/** Messages after `from`, and up to `to` if the room was left, were for its members. */
+export interface RoomStay {
+	readonly room: Room;
+	readonly from: StreamOffset;
+	readonly to: StreamOffset | undefined;
+}
+
+export interface SessionRecord {
+	readonly nsp: string;
+	readonly sid: string;
+	readonly pid: string;
+	readonly stays: readonly RoomStay[];
+	readonly data: unknown;
+	/** The rooms are those after this entry: joins, leaves and kicks that follow it on the stream are still to be applied. */
+	readonly at: StreamOffset;
+}
+
+type PackedStay = [room: Room, from: string, to?: string];
+
+export function encodeRecord(record: SessionRecord, onDropped: DroppedKeyListener): string {
+	const stays = record.stays.map(({ room, from, to }): PackedStay => (to === undefined ? [room, from] : [room, from, to]));
+	return encodeSafely([record.nsp, record.sid, record.pid, stays, record.at, record.data], onDropped);
+}
+
+/** Undefined when it is not one of ours. */
+export function decodeRecord(text: string): SessionRecord | undefined {
+	let value: unknown;
+	try {
+		value = decode(Buffer.from(text, 'base64'));
+	} catch {
+		return undefined;
+	}
+	if (!Array.isArray(value)) {
+		return undefined;
+	}
+	const [nsp, sid, pid, stays, at, data]: unknown[] = value;
+	const offset = parseOffset(at);
+	if (typeof nsp !== 'string' || typeof sid !== 'string' || typeof pid !== 'string' || offset === undefined || !Array.isArray(stays)) {
+		return undefined;
+	}
+	const parsed = stays.map(parseStay);
+	return parsed.every((stay) => stay !== undefined) ? { nsp, sid, pid, stays: parsed, at: offset, data: data ?? {} } : undefined;
+}
+
+function parseStay(value: unknown): RoomStay | undefined {
+	if (!Array.isArray(value)) {
+		return undefined;
+	}
+	const [room, from, to]: unknown[] = value;
+	const fromOffset = parseOffset(from);
+	if ((typeof room !== 'string' && typeof room !== 'number') || fromOffset === undefined) {
+		return undefined;
+	}
+	return { room: room as Room, from: fromOffset, to: parseOffset(to) };
+}

@@ -1,0 +1,329 @@
+/** The Redis Streams adapter of one worker, put together: reader, dispatcher, publisher, sessions, recovery, membership. */
+import { randomUUID } from 'node:crypto';
+import type { Namespace, Server } from 'socket.io';
+import type { Adapter } from 'socket.io-adapter';
+import { backoffMs } from '../base/backoff.ts';
+import { sleep } from '../base/deadline.ts';
+import { messageOf } from '../base/errors.ts';
+import { Lifecycle } from '../base/lifecycle.ts';
+import type { RedisHandle } from '../redis/client.ts';
+import { redisKeysOf } from '../redis/keys.ts';
+import { createPublisher, type Publisher } from '../redis/publisher.ts';
+import { readRange } from '../redis/reader.ts';
+import { createSessionStore } from '../redis/session-store.ts';
+import { readStreamInfo, type StreamInfo } from '../redis/stream-info.ts';
+import { STREAM_START, type StreamOffset, timeOfOffset } from '../redis/stream-offset.ts';
+import { createStreamPort } from '../redis/stream-port.ts';
+import { countSubscribers, Subscriptions } from '../redis/subscriptions.ts';
+import { Carrier } from './carrier.ts';
+import { closePaced, cutConnection } from './connections.ts';
+import type { FleetAdapter, FleetAdapterDeps } from './fleet-adapter.ts';
+import { Members } from './members.ts';
+import { createOfficialFactory, type OfficialAdapter, requestChannelOf, responseChannelOf } from './official.ts';
+import { OlderEntries } from './older-entries.ts';
+import { RecentEntries } from './recent-entries.ts';
+import { Recovery } from './recovery.ts';
+import { Requests } from './requests.ts';
+import { Sessions } from './sessions.ts';
+import { SlowConsumers } from './slow-consumers.ts';
+import { type HubGap, StreamHub } from './stream-hub.ts';
+import { hardenNamespace } from './stream-namespace.ts';
+import { Takeover } from './takeover.ts';
+
+/** Of each worker, for what its clients may have missed. Above it, what is older is read again when someone needs it. */
+const RECENT_MAX_BYTES = 32 * 1024 * 1024;
+const START_TIMEOUT_MS = 5000;
+const MAX_CATCH_UP_ENTRIES = 200_000;
+const RETENTION_CHECK_MS = 10_000;
+
+export function createStreamFleet(deps: FleetAdapterDeps, redis: RedisHandle): FleetAdapter {
+	return new StreamFleet(deps, redis);
+}
+
+class StreamFleet implements FleetAdapter {
+	readonly adapter: (nsp: Namespace) => Adapter;
+	readonly #deps: FleetAdapterDeps;
+	readonly #redis: RedisHandle;
+	readonly #keys;
+	readonly #stop = new AbortController();
+	readonly #parts: Lifecycle;
+	readonly #adapters = new Map<string, { adapter: OfficialAdapter; requests: Requests }>();
+	readonly #hub: StreamHub;
+	readonly #publisher: Publisher;
+	readonly #subscriptions: Subscriptions;
+	readonly #members: Members;
+	readonly #carrier: Carrier;
+	readonly #sessions: Sessions | undefined;
+	readonly #recovery: Recovery | undefined;
+	readonly #recent = new RecentEntries(RECENT_MAX_BYTES, STREAM_START);
+	readonly #store;
+	readonly #slowConsumers: SlowConsumers;
+	readonly #retentionTimer: NodeJS.Timeout;
+	#retentionProblem: string | undefined;
+
+	constructor(deps: FleetAdapterDeps, redis: RedisHandle) {
+		const { config, metrics, log, bus, owner } = deps;
+		const worker = randomUUID();
+		const keys = redisKeysOf(config);
+		this.#deps = deps;
+		this.#redis = redis;
+		this.#keys = keys;
+		this.#parts = new Lifecycle(log);
+		this.#subscriptions = this.#parts.add('subscriptions', new Subscriptions(redis, log, metrics));
+		this.#hub = this.#parts.add(
+			'dispatcher',
+			new StreamHub({
+				config,
+				metrics,
+				log,
+				catchUp: (from, to) => this.#catchUp(from, to),
+				barrier: () => (this.#sessions?.hasUrgent() ? this.#sessions.whenSettled() : undefined),
+				onEntry: (entry) => this.#recovery && this.#recent.append(entry),
+				onGap: (reason, cursor) => this.#onGap(reason, cursor),
+			}),
+		);
+		this.#publisher = this.#parts.add(
+			'publisher',
+			createPublisher({
+				redis,
+				config,
+				metrics,
+				log,
+				events: { onPublished: (mark) => this.#hub.onPublished(mark), onFailed: (mark) => this.#hub.onPublishFailed(mark) },
+			}),
+		);
+		this.#hub.setPublisher(this.#publisher);
+		this.#carrier = this.#parts.add(
+			'reader',
+			new Carrier({
+				bus,
+				redis,
+				stream: keys.stream,
+				metrics,
+				log,
+				cursor: () => this.#hub.cursor,
+				onBatch: (after, entries) => this.#hub.receive(after, entries),
+				onGap: (reason, cursor) => this.#hub.skipTo(reason, cursor),
+			}),
+		);
+		this.#members = this.#parts.add('membership', new Members({ redis, keys, subscriptions: this.#subscriptions, bus, log, owner }));
+		this.#members.onLeft((name, nodes) => this.#onMemberLeft(name, nodes));
+		this.#store = createSessionStore(redis, keys, worker);
+		if (config.recovery) {
+			({ sessions: this.#sessions, recovery: this.#recovery } = this.#createRecovery(worker));
+		}
+		this.#slowConsumers = this.#parts.add('slow consumers', new SlowConsumers({ maxBufferedBytes: config.maxBufferedBytes, metrics, log }));
+		const factory = createOfficialFactory(
+			createStreamPort({ redis, subscriptions: this.#subscriptions, metrics, log, publish: (fields) => this.#hub.publish(fields) }),
+			keys,
+		);
+		const create = (nsp: Namespace): Adapter => this.#createNamespace(factory(nsp));
+		// Socket.IO calls it with `new`, which an arrow function refuses.
+		this.adapter = function adapterOf(nsp: Namespace) {
+			return create(nsp);
+		};
+		this.#retentionTimer = setInterval(() => {
+			void this.#checkRetention();
+		}, RETENTION_CHECK_MS);
+		this.#retentionTimer.unref();
+	}
+
+	attach(io: Server): void {
+		this.#slowConsumers.watch(io);
+		const onSocket = (socket: { recovered: boolean; handshake: { auth: Record<string, unknown> } }): void => {
+			const { pid, offset } = socket.handshake.auth;
+			if (!socket.recovered && typeof pid === 'string' && typeof offset !== 'string') {
+				this.#recovery?.onWithoutOffset();
+			}
+		};
+		io.on('connection', onSocket);
+		io.on('new_namespace', (nsp) => nsp.on('connection', onSocket));
+	}
+
+	async start(): Promise<void> {
+		const ready = Promise.all([this.#begin(), this.#subscriptions.whenReady()]);
+		const stop = new AbortController();
+		await Promise.race([ready, sleep(START_TIMEOUT_MS, stop.signal)]);
+		stop.abort();
+	}
+
+	reasons(): readonly string[] {
+		const waiting = this.#hub.cursor === undefined ? 'the stream has not been read yet' : undefined;
+		return [this.#redis.problem() ?? waiting, this.#publisher.problem(), this.#retentionProblem].filter((reason) => reason !== undefined);
+	}
+
+	close(): Promise<void> {
+		this.#stop.abort();
+		clearInterval(this.#retentionTimer);
+		return this.#parts.close();
+	}
+
+	#createRecovery(worker: string): { sessions: Sessions; recovery: Recovery } {
+		const { config, metrics, log } = this.#deps;
+		const redis = this.#redis;
+		const keys = this.#keys;
+		const sessions = this.#parts.add(
+			'sessions',
+			new Sessions({
+				store: this.#store,
+				config,
+				metrics,
+				log,
+				cursor: () => this.#hub.cursor ?? STREAM_START,
+				onLost: ({ socket }) => cutConnection(socket.conn),
+				onEpoch: () => this.#onGap('epoch', this.#hub.cursor ?? STREAM_START),
+			}),
+		);
+		const release = async (pid: string): Promise<void> => {
+			const session = sessions.findByPid(pid);
+			if (session) {
+				cutConnection(session.socket.conn);
+				await sessions.flush();
+			}
+		};
+		const takeover = this.#parts.add('takeover', new Takeover({ redis, keys, subscriptions: this.#subscriptions, log, worker, release }));
+		const recovery = new Recovery({
+			hub: this.#hub,
+			sessions,
+			store: this.#store,
+			recent: this.#recent,
+			older: new OlderEntries(redis, keys.stream, this.#recent),
+			config,
+			metrics,
+			log,
+			takeOver: (owner, pid) => takeover.ask(owner, pid),
+		});
+		return { sessions, recovery };
+	}
+
+	#createNamespace(adapter: OfficialAdapter): Adapter {
+		const { metrics, log } = this.#deps;
+		const name = adapter.nsp.name;
+		const requests = new Requests({
+			adapter,
+			members: this.#members,
+			metrics,
+			log,
+			countServers: () => countSubscribers(this.#redis.commands, requestChannelOf(this.#keys, name)),
+		});
+		hardenNamespace(adapter, {
+			hub: this.#hub,
+			recovery: this.#recovery,
+			sessions: this.#sessions,
+			requests,
+			onClose: () => {
+				this.#adapters.delete(name);
+				this.#members.unregister(name);
+				// The official adapter leaves them behind, and the server would go on counting as one that answers.
+				this.#subscriptions.remove(requestChannelOf(this.#keys, name));
+				this.#subscriptions.remove(responseChannelOf(this.#keys, name, adapter.uid));
+			},
+		});
+		this.#adapters.set(name, { adapter, requests });
+		this.#members.register(name, adapter.uid);
+		return adapter as unknown as Adapter;
+	}
+
+	/** Where the stream is now; tried until Redis answers. */
+	async #begin(): Promise<void> {
+		for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
+			try {
+				const { last } = await readStreamInfo(this.#redis.commands, this.#keys.stream);
+				this.#recent.reset(last);
+				this.#hub.begin(last);
+				this.#carrier.start();
+				return;
+			} catch (error) {
+				this.#deps.log.debug({ err: messageOf(error) }, 'the stream cannot be read yet');
+				await sleep(backoffMs(attempt, { minMs: 50, maxMs: 1000 }), this.#stop.signal);
+			}
+		}
+	}
+
+	async #catchUp(from: StreamOffset, to: StreamOffset): ReturnType<ConstructorParameters<typeof StreamHub>[0]['catchUp']> {
+		for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
+			try {
+				const range = { from, to, maxEntries: MAX_CATCH_UP_ENTRIES };
+				const { entries, complete, cut } = await readRange(this.#redis.commands, this.#keys.stream, range);
+				return { entries, complete: complete && !cut };
+			} catch (error) {
+				this.#deps.log.debug({ err: messageOf(error) }, 'catching up with the stream failed, trying again');
+				this.#deps.metrics.inc('socketfleet_redis_errors_total', { reason: 'catch_up' }, 1);
+				await sleep(backoffMs(attempt, { minMs: 50, maxMs: 1000 }), this.#stop.signal);
+			}
+		}
+		return { entries: [], complete: true };
+	}
+
+	/** Clients of this worker have a hole in what they saw: they are told by being sent away and not recovered. */
+	#onGap(reason: HubGap, cursor: StreamOffset): void {
+		const { metrics, log } = this.#deps;
+		metrics.inc('socketfleet_stream_gap_total', { reason }, 1);
+		log.warn({ reason, cursor }, 'entries of the stream are lost: clients are asked to connect again');
+		this.#recent.reset(cursor);
+		this.#recovery?.dropHeld();
+		if (reason === 'rewound' || reason === 'epoch') {
+			this.#sessions?.abandonAll();
+		} else {
+			this.#sessions?.removeAll();
+		}
+		if (reason === 'rewound') {
+			void this.#endEpoch();
+		}
+		const connections = new Set(
+			[...this.#adapters.values()].flatMap(({ adapter }) => [...adapter.nsp.sockets.values()].map(({ conn }) => conn)),
+		);
+		void closePaced([...connections], this.#stop.signal);
+	}
+
+	/** Sessions of absent clients, whoever saved them, were saved in a history that is no more. */
+	async #endEpoch(): Promise<void> {
+		const seen = this.#sessions?.epoch;
+		if (seen === undefined) {
+			return;
+		}
+		for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
+			try {
+				this.#sessions?.setEpoch(await this.#store.endEpoch(seen));
+				return;
+			} catch (error) {
+				this.#deps.log.debug({ err: messageOf(error) }, 'the epoch could not be ended, trying again');
+				await sleep(backoffMs(attempt, { minMs: 50, maxMs: 1000 }), this.#stop.signal);
+			}
+		}
+	}
+
+	#onMemberLeft(name: string, nodes: ReadonlyMap<string, string>): void {
+		for (const [nsp, uid] of nodes) {
+			const found = this.#adapters.get(nsp);
+			found?.requests.forget(uid);
+			// For presence: its sockets are not in fetchSockets() any more.
+			found?.adapter.emit('worker-left', name);
+		}
+	}
+
+	async #checkRetention(): Promise<void> {
+		if (!this.#carrier.isReading) {
+			this.#retentionProblem = undefined;
+			return;
+		}
+		let info: StreamInfo;
+		try {
+			info = await readStreamInfo(this.#redis.commands, this.#keys.stream);
+		} catch (error) {
+			this.#deps.log.debug({ err: messageOf(error) }, 'the age of the stream is unknown');
+			return;
+		}
+		const { config, metrics } = this.#deps;
+		if (info.completeAfter === STREAM_START) {
+			// Nothing has been trimmed yet: it is as long as anyone could ask for.
+			return;
+		}
+		const retentionMs = Math.max(0, timeOfOffset(info.last) - timeOfOffset(info.completeAfter));
+		metrics.set('socketfleet_stream_retention_seconds', {}, retentionMs / 1000);
+		const isShort = retentionMs < config.recoveryWindowMs && info.length >= config.streamMaxEntries;
+		this.#retentionProblem = isShort
+			? `the stream holds ${Math.round(retentionMs / 1000)} s of messages, less than the recovery window: raise streamMaxEntries`
+			: undefined;
+	}
+}

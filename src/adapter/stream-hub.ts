@@ -1,0 +1,343 @@
+/**
+ * The one dispatcher of a worker: takes the stream's entries in order, each once, and gives them to the namespaces. The worker's own
+ * messages are delivered when they come back, so that all clients see one order and offsets only grow; what could not be published
+ * is delivered here at once, without an offset that recovery would trust.
+ */
+import { sleep } from '../base/deadline.ts';
+import type { Closable } from '../base/lifecycle.ts';
+import type { Logger } from '../base/log.ts';
+import type { Config } from '../config/schema.ts';
+import type { Metrics } from '../metrics/registry.ts';
+import type { Publisher } from '../redis/publisher.ts';
+import type { RawEntry } from '../redis/reader.ts';
+import {
+	decodeEntry,
+	type EntryFields,
+	type EntryMessage,
+	formatMark,
+	type PublisherMark,
+	parseEntry,
+	type StreamEntry,
+} from '../redis/stream-entry.ts';
+import { isAfter, parseOffset, type StreamOffset, timeOfOffset } from '../redis/stream-offset.ts';
+import { SequenceTracker } from './sequence-tracker.ts';
+import type { Room } from './session-record.ts';
+
+/** A namespace of this worker, as the hub needs it. */
+export interface HubNamespace {
+	hasRoom(room: Room): boolean;
+	/** `offset` is what clients will come back with: the entry's id, or something that recovery refuses. */
+	deliver(message: EntryMessage, offset: string): void;
+}
+
+export type HubGap = 'trimmed' | 'rewound' | 'sequence' | 'epoch';
+
+export interface StreamHubDeps {
+	readonly config: Config;
+	readonly metrics: Metrics;
+	readonly log: Logger;
+	/** Entries between `from` and `to`, for when the reader of the pod was further on than this worker. */
+	catchUp(from: StreamOffset, to: StreamOffset): Promise<{ readonly entries: readonly RawEntry[]; readonly complete: boolean }>;
+	/** Changes of sessions that must be saved before the next entry is delivered; undefined when there are none. */
+	barrier(): Promise<void> | undefined;
+	/** Every valid entry, in order, whoever sent it. */
+	onEntry(entry: StreamEntry): void;
+	/** Entries were lost: clients of this worker have a hole in what they saw. */
+	onGap(reason: HubGap, cursor: StreamOffset): void;
+}
+
+interface Frame {
+	readonly after: StreamOffset;
+	readonly entries: readonly RawEntry[];
+}
+
+interface PendingMessage {
+	readonly fields: EntryFields;
+	/** When Redis acknowledged it; undefined while it has not. */
+	publishedAt: number | undefined;
+}
+
+/** The last part of an offset that no entry has: recovery over it would repeat or miss what was delivered without the stream. */
+export const OUTSIDE_STREAM = '~';
+const MAX_LOCAL = 100_000;
+/** Acknowledged, and still not back from the stream: reading is held up, and local clients need not wait for it. */
+const ECHO_TIMEOUT_MS = 2000;
+const ECHO_CHECK_MS = 250;
+
+export class StreamHub implements Closable {
+	readonly #deps: StreamHubDeps;
+	readonly #namespaces = new Map<string, HubNamespace>();
+	readonly #sequences = new SequenceTracker();
+	/** Published by this worker and not yet back, oldest first. */
+	readonly #pending = new Map<string, PendingMessage>();
+	/** Delivered here without the stream; if it still turns up there, it is not delivered again. */
+	readonly #deliveredLocally = new Set<string>();
+	readonly #frames: Frame[] = [];
+	readonly #echoTimer: NodeJS.Timeout;
+	#publisher: Publisher | undefined;
+	#publishingRooms: readonly unknown[] = [];
+	#cursor: StreamOffset | undefined;
+	#pumping = false;
+	#closed = false;
+	#warnedOfQuarantine = false;
+
+	constructor(deps: StreamHubDeps) {
+		this.#deps = deps;
+		this.#echoTimer = setInterval(() => this.#checkEchoes(), ECHO_CHECK_MS);
+		this.#echoTimer.unref();
+	}
+
+	setPublisher(publisher: Publisher): void {
+		this.#publisher = publisher;
+	}
+
+	/** The last entry that was dispatched; undefined before the first answer of Redis. */
+	get cursor(): StreamOffset | undefined {
+		return this.#cursor;
+	}
+
+	get namespaces(): ReadonlyMap<string, HubNamespace> {
+		return this.#namespaces;
+	}
+
+	/** Where to begin: entries up to `cursor` are none of ours. */
+	begin(cursor: StreamOffset): void {
+		this.#cursor ??= cursor;
+	}
+
+	add(name: string, namespace: HubNamespace): void {
+		this.#namespaces.set(name, namespace);
+	}
+
+	remove(name: string): void {
+		this.#namespaces.delete(name);
+	}
+
+	/** The rooms that the message which `send` publishes is for travel beside it. */
+	withRooms<T>(rooms: readonly unknown[], send: () => T): T {
+		this.#publishingRooms = rooms;
+		try {
+			return send();
+		} finally {
+			this.#publishingRooms = [];
+		}
+	}
+
+	publish(fields: EntryFields): void {
+		const mark = this.#publisher?.publish({ fields, rooms: this.#publishingRooms });
+		if (mark) {
+			this.#pending.set(formatMark(mark), { fields, publishedAt: undefined });
+		}
+	}
+
+	onPublished(mark: PublisherMark): void {
+		const pending = this.#pending.get(formatMark(mark));
+		if (pending) {
+			pending.publishedAt = performance.now();
+		}
+	}
+
+	/** That message and all before it are delivered here: the order of one sender holds without the stream, too. */
+	onPublishFailed(mark: PublisherMark): void {
+		const failed = formatMark(mark);
+		if (!this.#pending.has(failed)) {
+			return;
+		}
+		for (const [key, { fields }] of this.#pending) {
+			this.#deliverLocally(key, fields);
+			if (key === failed) {
+				return;
+			}
+		}
+	}
+
+	/** Entries that follow `after` without a hole. Those that were dispatched already are passed over. */
+	receive(after: StreamOffset, entries: readonly RawEntry[]): void {
+		if (this.#closed || this.#cursor === undefined) {
+			return;
+		}
+		this.#frames.push({ after, entries });
+		if (!this.#pumping) {
+			this.#pumping = true;
+			void this.#pump();
+		}
+	}
+
+	/** The reader lost entries, or the stream was set back: goes on after `cursor`. */
+	skipTo(reason: HubGap, cursor: StreamOffset): void {
+		this.#frames.length = 0;
+		if (reason === 'rewound' || this.#cursor === undefined || isAfter(cursor, this.#cursor)) {
+			this.#cursor = cursor;
+		}
+		this.#sequences.clear();
+		this.#deps.onGap(reason, this.#cursor);
+	}
+
+	close(): void {
+		this.#closed = true;
+		clearInterval(this.#echoTimer);
+		this.#frames.length = 0;
+	}
+
+	/** Runs without a break unless something must be waited for. */
+	async #pump(): Promise<void> {
+		for (let frame = this.#frames.shift(); frame !== undefined && !this.#closed; frame = this.#frames.shift()) {
+			if (this.#cursor !== undefined && isAfter(frame.after, this.#cursor)) {
+				await this.#fillHole(this.#cursor, frame.after);
+			}
+			await this.#dispatchAll(frame.entries);
+		}
+		// In the same step as the last look at the frames: one that arrives now must find the pump stopped.
+		this.#pumping = false;
+	}
+
+	async #fillHole(from: StreamOffset, to: StreamOffset): Promise<void> {
+		const { entries, complete } = await this.#deps.catchUp(from, to);
+		if (this.#cursor !== from) {
+			return;
+		}
+		await this.#dispatchAll(entries);
+		if (!complete) {
+			this.skipTo('trimmed', to);
+		} else if (isAfter(to, this.#cursor ?? to)) {
+			this.#cursor = to;
+		}
+	}
+
+	/** Not `async`: entries that need no waiting are dispatched in one go. */
+	#dispatchAll(entries: readonly RawEntry[]): Promise<void> | void {
+		for (let i = 0; i < entries.length; i++) {
+			const barrier = this.#deps.barrier();
+			if (barrier) {
+				return this.#dispatchAfter(barrier, entries.slice(i));
+			}
+			this.#dispatchRaw(entries[i]);
+		}
+		const newest = parseOffset(entries.at(-1)?.[0]);
+		if (newest) {
+			this.#deps.metrics.set('socketfleet_stream_lag_seconds', {}, Math.max(0, (Date.now() - timeOfOffset(newest)) / 1000));
+		}
+	}
+
+	async #dispatchAfter(barrier: Promise<void>, entries: readonly RawEntry[]): Promise<void> {
+		const stop = new AbortController();
+		const isSettled = await Promise.race([
+			barrier.then(() => true),
+			sleep(this.#deps.config.publishTimeoutMs, stop.signal).then(() => false),
+		]);
+		stop.abort();
+		if (isSettled) {
+			await this.#dispatchAll(entries);
+			return;
+		}
+		// Redis does not take the sessions now. Clients are not kept waiting for that.
+		for (const raw of entries) {
+			this.#dispatchRaw(raw);
+		}
+	}
+
+	#dispatchRaw(raw: unknown): void {
+		const parsed = parseEntry(raw);
+		const id = parsed?.kind === 'entry' ? parsed.entry.id : parsed?.id;
+		if (parsed === undefined || id === undefined || (this.#cursor !== undefined && !isAfter(id, this.#cursor))) {
+			return;
+		}
+		this.#cursor = id;
+		if (parsed.kind === 'malformed') {
+			this.#quarantine(id, parsed.reason);
+			return;
+		}
+		this.#dispatch(parsed.entry);
+	}
+
+	#dispatch(entry: StreamEntry): void {
+		const { mark } = entry;
+		if (mark !== undefined) {
+			const order = this.#sequences.check(mark);
+			if (order === 'duplicate') {
+				this.#drop('duplicate');
+				return;
+			}
+			if (order === 'gap') {
+				this.#deps.onGap('sequence', entry.id);
+			}
+			this.#deps.onEntry(entry);
+			const key = formatMark(mark);
+			if (this.#pending.delete(key)) {
+				this.#deliver(entry);
+			} else if (this.#deliveredLocally.delete(key)) {
+				this.#drop('echo');
+			} else {
+				this.#deliver(entry);
+			}
+			return;
+		}
+		this.#deps.onEntry(entry);
+		this.#deliver(entry);
+	}
+
+	#deliver(entry: StreamEntry): void {
+		const namespace = this.#namespaces.get(entry.nsp);
+		if (namespace === undefined) {
+			this.#drop('no_namespace');
+			return;
+		}
+		if (entry.rooms !== undefined && !entry.rooms.some((room) => namespace.hasRoom(room))) {
+			this.#drop('no_room');
+			return;
+		}
+		const message = decodeEntry(entry);
+		if (message.kind === 'malformed') {
+			this.#quarantine(entry.id, message.reason);
+			return;
+		}
+		this.#hand(namespace, message, entry.id);
+	}
+
+	/** What an application's listener throws must not stop the stream. */
+	#hand(namespace: HubNamespace, message: EntryMessage, offset: string): void {
+		try {
+			namespace.deliver(message, offset);
+		} catch (error) {
+			this.#drop('failed');
+			this.#deps.log.error({ err: error, offset }, 'delivering a message failed');
+		}
+	}
+
+	#deliverLocally(key: string, fields: EntryFields): void {
+		this.#pending.delete(key);
+		this.#deliveredLocally.add(key);
+		if (this.#deliveredLocally.size > MAX_LOCAL) {
+			// The oldest were published too long ago to turn up any more.
+			const [oldest] = this.#deliveredLocally;
+			this.#deliveredLocally.delete(oldest ?? '');
+		}
+		const namespace = this.#namespaces.get(fields.nsp);
+		const message = decodeEntry(fields);
+		if (namespace && message.kind !== 'malformed') {
+			this.#hand(namespace, message, `${this.#cursor ?? ''}${OUTSIDE_STREAM}`);
+		}
+	}
+
+	#checkEchoes(): void {
+		const threshold = performance.now() - ECHO_TIMEOUT_MS;
+		for (const [key, { fields, publishedAt }] of this.#pending) {
+			if (publishedAt === undefined || publishedAt > threshold) {
+				return;
+			}
+			this.#deliverLocally(key, fields);
+		}
+	}
+
+	#drop(reason: string): void {
+		this.#deps.metrics.inc('socketfleet_stream_entries_dropped_total', { reason }, 1);
+	}
+
+	#quarantine(id: StreamOffset, reason: string): void {
+		this.#deps.metrics.inc('socketfleet_quarantined_entries_total', { reason }, 1);
+		if (!this.#warnedOfQuarantine) {
+			this.#warnedOfQuarantine = true;
+			this.#deps.log.warn({ id, reason }, 'an entry of the stream makes no sense and was passed over; more are only counted');
+		}
+	}
+}

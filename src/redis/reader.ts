@@ -1,0 +1,159 @@
+/**
+ * Follows the stream from a concrete id of its own: nothing that is added between two reads, or while Redis is away, is passed over.
+ * Says so when entries are missing, or when the stream was set back by a failover or a restart without data.
+ */
+import { backoffMs } from '../base/backoff.ts';
+import { sleep } from '../base/deadline.ts';
+import { messageOf } from '../base/errors.ts';
+import type { Closable } from '../base/lifecycle.ts';
+import type { Logger } from '../base/log.ts';
+import type { Metrics } from '../metrics/registry.ts';
+import type { RedisConnection, RedisHandle } from './client.ts';
+import { describeRedisError } from './problems.ts';
+import { isComplete, readStreamInfo } from './stream-info.ts';
+import { compareOffsets, parseOffset, type StreamOffset } from './stream-offset.ts';
+
+/** As Redis gave it: `[id, [field, value, ...]]`. */
+export type RawEntry = readonly [id: string, fields: readonly string[]];
+
+export type GapReason = 'trimmed' | 'rewound';
+
+export interface ReaderEvents {
+	/** `entries` follow `after` without a hole; empty when nothing came for a while. */
+	onBatch(after: StreamOffset, entries: readonly RawEntry[]): void;
+	/** Entries before `cursor` are lost for this reader, which goes on from there. */
+	onGap(reason: GapReason, cursor: StreamOffset): void;
+}
+
+export interface ReaderDeps {
+	readonly redis: RedisHandle;
+	readonly stream: string;
+	readonly log: Logger;
+	readonly metrics: Metrics;
+	readonly events: ReaderEvents;
+}
+
+/** How long a read waits for entries; also how often siblings hear that this reader lives. */
+const BLOCK_MS = 1000;
+const BATCH = 500;
+/** A read that is answered this late was held up: the stream may have been trimmed past the cursor meanwhile. */
+const HELD_UP_MS = 3 * BLOCK_MS;
+
+export class StreamReader implements Closable {
+	readonly #deps: ReaderDeps;
+	readonly #stop = new AbortController();
+	readonly #connection: RedisConnection;
+	#cursor: StreamOffset;
+	#suspicious = true;
+	#idleReads = 0;
+	#done: Promise<void>;
+
+	/** Begins to read after `cursor`. */
+	constructor(deps: ReaderDeps, cursor: StreamOffset) {
+		this.#deps = deps;
+		this.#cursor = cursor;
+		this.#connection = deps.redis.duplicate('reader', { commandTimeoutMs: BLOCK_MS + HELD_UP_MS });
+		this.#done = this.#run();
+	}
+
+	async close(): Promise<void> {
+		this.#stop.abort();
+		this.#connection.disconnect();
+		await this.#done;
+	}
+
+	async #run(): Promise<void> {
+		let failures = 0;
+		while (!this.#stop.signal.aborted) {
+			try {
+				await this.#read();
+				failures = 0;
+			} catch (error) {
+				if (this.#stop.signal.aborted) {
+					return;
+				}
+				const { reason } = describeRedisError(error, '');
+				this.#deps.metrics.inc('socketfleet_redis_errors_total', { reason: `read_${reason}` }, 1);
+				this.#deps.log.debug({ err: messageOf(error) }, 'reading the stream failed, trying again');
+				this.#suspicious = true;
+				await sleep(backoffMs(failures++, { minMs: 20, maxMs: 1000 }), this.#stop.signal);
+			}
+		}
+	}
+
+	async #read(): Promise<void> {
+		const after = this.#cursor;
+		const askedAt = performance.now();
+		const reply: unknown = await this.#connection.xread('COUNT', BATCH, 'BLOCK', BLOCK_MS, 'STREAMS', this.#deps.stream, after);
+		const entries = entriesOf(reply);
+		this.#idleReads = entries.length === 0 ? this.#idleReads + 1 : 0;
+		const heldUp = performance.now() - askedAt > HELD_UP_MS;
+		if (this.#suspicious || heldUp || entries.length >= BATCH || this.#idleReads > 0) {
+			if (!(await this.#checkContinuity(after, entries))) {
+				return;
+			}
+		}
+		this.#suspicious = false;
+		this.#cursor = parseOffset(entries.at(-1)?.[0]) ?? after;
+		this.#deps.events.onBatch(after, entries);
+	}
+
+	/** Asked after the read: what had been trimmed by then and lies between the cursor and the first entry was never seen. */
+	async #checkContinuity(after: StreamOffset, entries: readonly RawEntry[]): Promise<boolean> {
+		const info = await readStreamInfo(this.#connection, this.#deps.stream);
+		if (compareOffsets(info.last, after) < 0) {
+			this.#skipTo(info.last, 'rewound');
+			return false;
+		}
+		if (!isComplete(info, after)) {
+			const first = parseOffset(entries[0]?.[0]);
+			// The trim may have taken what this batch holds: then nothing is missing.
+			if (first === undefined || compareOffsets(info.completeAfter, first) < 0) {
+				this.#deps.events.onGap('trimmed', after);
+			}
+		}
+		return true;
+	}
+
+	#skipTo(cursor: StreamOffset, reason: GapReason): void {
+		this.#cursor = cursor;
+		this.#deps.events.onGap(reason, cursor);
+	}
+}
+
+function entriesOf(reply: unknown): readonly RawEntry[] {
+	if (!Array.isArray(reply) || !Array.isArray(reply[0])) {
+		return [];
+	}
+	const entries: unknown = reply[0][1];
+	return Array.isArray(entries) ? (entries as RawEntry[]) : [];
+}
+
+const PAGE = 500;
+
+/**
+ * All entries after `from` up to `to`, page by page. `complete` is false when entries of that range had been trimmed already,
+ * `cut` when more than `maxEntries` were found: `entries` then holds the first of them.
+ */
+export async function readRange(
+	connection: RedisConnection,
+	stream: string,
+	range: { readonly from: StreamOffset; readonly to: StreamOffset; readonly maxEntries: number },
+): Promise<{ readonly entries: readonly RawEntry[]; readonly complete: boolean; readonly cut: boolean }> {
+	const entries: RawEntry[] = [];
+	let from = range.from;
+	while (entries.length < range.maxEntries && compareOffsets(from, range.to) < 0) {
+		const page = (await connection.xrange(stream, `(${from}`, range.to, 'COUNT', PAGE)) as RawEntry[];
+		for (const entry of page) {
+			entries.push(entry);
+		}
+		const last = parseOffset(page.at(-1)?.[0]);
+		if (last === undefined || page.length < PAGE) {
+			break;
+		}
+		from = last;
+	}
+	const info = await readStreamInfo(connection, stream);
+	const cut = entries.length >= range.maxEntries;
+	return { entries, cut, complete: isComplete(info, range.from) && compareOffsets(range.from, info.last) <= 0 };
+}

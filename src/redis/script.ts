@@ -1,0 +1,27 @@
+/** Runs a Lua script by its digest; sends the text when the server does not know it yet. */
+import { createHash } from 'node:crypto';
+import { messageOf } from '../base/errors.ts';
+import type { RedisConnection } from './client.ts';
+
+export type ScriptArgument = string | number;
+
+export interface Script {
+	run(connection: RedisConnection, keys: readonly string[], args: readonly ScriptArgument[]): Promise<unknown>;
+}
+
+export function createScript(lua: string): Script {
+	const sha = createHash('sha1').update(lua).digest('hex');
+	return {
+		async run(connection, keys, args) {
+			try {
+				return await connection.evalsha(sha, keys.length, ...keys, ...args);
+			} catch (error) {
+				// It ran nowhere, so that sending it whole can't run it twice.
+				if (messageOf(error).startsWith('NOSCRIPT')) {
+					return await connection.eval(lua, keys.length, ...keys, ...args);
+				}
+				throw error;
+			}
+		},
+	};
+}
