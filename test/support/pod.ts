@@ -16,6 +16,8 @@ export interface PodOptions {
 	/** Do not wait until every worker is ready. */
 	readonly waitForReady?: boolean;
 	readonly nodeArgs?: readonly string[];
+	/** Another entry point than the sources', as the compiled one. */
+	readonly cli?: string;
 }
 
 export interface LogLine {
@@ -70,7 +72,7 @@ const DEFAULTS: Partial<Record<OptionKey, unknown>> = {
 };
 
 export async function startPod(t: Scope, podOptions: PodOptions = {}): Promise<Pod> {
-	const { options = {}, app, waitForReady = true, nodeArgs = [] } = podOptions;
+	const { options = {}, app, waitForReady = true, nodeArgs = [], cli = CLI } = podOptions;
 	const redis = options.redisUrl === undefined ? {} : { fleetKey: FLEET_KEY };
 	const effective = { ...DEFAULTS, ...redis, ...options };
 	const env: NodeJS.ProcessEnv = { ...process.env };
@@ -79,7 +81,7 @@ export async function startPod(t: Scope, podOptions: PodOptions = {}): Promise<P
 	}
 	// A test runner's own variables would make the child report to it.
 	delete env.NODE_TEST_CONTEXT;
-	const child = spawn(process.execPath, [...nodeArgs, CLI, 'serve', ...(app === undefined ? [] : [app])], {
+	const child = spawn(process.execPath, [...nodeArgs, cli, 'serve', ...(app === undefined ? [] : [app])], {
 		env,
 		stdio: ['ignore', 'pipe', 'pipe'],
 	});

@@ -1,0 +1,37 @@
+/** What is measured runs as JavaScript, as in production: the TypeScript loader would cost memory in each process. */
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+/** Inside the repository, so that packages are found; ignored by git. Not `dist/`: a build may replace that at any time. */
+const OUTPUT = join(ROOT, '.cache/bench');
+
+export interface Compiled {
+	readonly cli: string;
+	readonly app: string;
+	readonly server: (name: string) => string;
+}
+
+let compiled: Compiled | undefined;
+
+/** Compiles the product and the servers of the benchmarks, once for each process. */
+export function compile(): Compiled {
+	compiled ??= compileNow();
+	return compiled;
+}
+
+function compileNow(): Compiled {
+	rmSync(OUTPUT, { recursive: true, force: true });
+	const project = join(ROOT, 'test/bench/tsconfig.json');
+	const { status, stdout } = spawnSync(join(ROOT, 'node_modules/.bin/tsc'), ['-p', project], { cwd: ROOT, encoding: 'utf8' });
+	if (status !== 0) {
+		// JavaScript is written all the same. `npm run check` is what decides about types.
+		console.error(`compiled with errors:\n${stdout}`);
+	}
+	mkdirSync(OUTPUT, { recursive: true });
+	copyFileSync(join(ROOT, 'package.json'), join(OUTPUT, 'package.json'));
+	const server = (name: string): string => join(OUTPUT, `test/bench/servers/${name}.js`);
+	return { cli: join(OUTPUT, 'src/cli.js'), app: server('app'), server };
+}
