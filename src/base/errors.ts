@@ -28,6 +28,7 @@ export const ERROR_TABLE = {
 	},
 	ERR_TOO_LARGE: { status: 413, exitCode: 2, doc: 'A request or message is larger than the limit.' },
 	ERR_RATE: { status: 429, exitCode: 8, doc: 'More than the rate that is allowed; try again later.' },
+	ERR_KUBE: { status: 502, exitCode: 8, doc: 'The Kubernetes API refuses, does not answer, or is not configured.' },
 	ERR_NOT_FOUND: { status: 404, exitCode: 2, doc: 'There is no such thing.' },
 } as const satisfies Record<string, ErrorRow>;
 

@@ -23,9 +23,18 @@ export interface DrainMessage {
 	readonly timeoutMs: number;
 }
 
+/** Close some sessions and go on serving. */
+export interface ShedMessage {
+	readonly kind: 'shed';
+	readonly count: number;
+	readonly spreadMs: number;
+	readonly reason: 'drain' | 'rebalance';
+}
+
 export type ToWorker =
 	| ConnectionMessage
 	| DrainMessage
+	| ShedMessage
 	| { readonly kind: 'request'; readonly id: number; readonly what: keyof WorkerReplies }
 	| { readonly kind: 'log-level'; readonly level: string };
 

@@ -74,6 +74,11 @@ export const CATALOG = {
 		help: 'Connections ended by a drain.',
 		labels: { how: ['closed', 'terminated'] },
 	},
+	socketfleet_shed_connections_total: {
+		type: 'counter',
+		help: 'Connections closed on request of an operator, so that their clients come back elsewhere.',
+		labels: { reason: ['drain', 'rebalance'] },
+	},
 
 	// Connections
 	socketfleet_connections: {
@@ -169,6 +174,12 @@ export const CATALOG = {
 		type: 'gauge',
 		merge: 'min',
 		help: 'Age of the oldest entry in the stream; below the recovery window, recovery is refused.',
+		labels: {},
+	},
+	socketfleet_recovery_window_seconds: {
+		type: 'gauge',
+		merge: 'min',
+		help: 'How long a client may be away and still be recovered, as configured.',
 		labels: {},
 	},
 	socketfleet_stream_entries_read_total: { type: 'counter', help: 'Stream entries read.', labels: {} },

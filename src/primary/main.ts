@@ -17,6 +17,7 @@ import { AdminServer, type Readiness } from './admin-server.ts';
 import { InternalListener } from './internal-listener.ts';
 import { type CgroupLimits, chooseHeapMb, chooseWorkers, readCgroupLimits } from './resources.ts';
 import { Scraper } from './scrape.ts';
+import { Shedder } from './shedder.ts';
 import { Supervisor } from './supervisor.ts';
 
 const STATUS_DEADLINE_MS = 1000;
@@ -53,6 +54,7 @@ class Pod {
 	readonly #scraper = new Scraper(this.#metrics);
 	readonly #admin: AdminServer;
 	#supervisor: Supervisor | undefined;
+	#shedder: Shedder | undefined;
 	#acceptor: Acceptor | undefined;
 	#internal: InternalListener | undefined;
 	#ports: { public?: number; admin?: number; internal?: number; api?: number } = {};
@@ -72,6 +74,9 @@ class Pod {
 				metrics: () => (this.#supervisor ? this.#scraper.scrape(this.#supervisor) : Promise.resolve('')),
 				status: () => this.#status(),
 				setLogLevel: (level) => this.#setLogLevel(level),
+				cordon: (options) => this.#shedder?.cordon(options),
+				uncordon: () => this.#shedder?.uncordon(),
+				shed: async (count, spreadMs) => (await this.#shedder?.shed(count, spreadMs, 'rebalance')) ?? 0,
 			},
 			log,
 		);
@@ -84,6 +89,7 @@ class Pod {
 		this.#sayWhatRuns();
 		const supervisor = this.#createSupervisor();
 		this.#supervisor = supervisor;
+		this.#shedder = new Shedder(supervisor, this.#log);
 		this.#ports.admin = await this.#admin.listen();
 		if (redisUrl !== '') {
 			this.#internal = new InternalListener({ config: this.#config, supervisor, metrics: this.#metrics });
@@ -132,6 +138,7 @@ class Pod {
 			return;
 		}
 		this.#stopping = true;
+		this.#shedder?.uncordon(); // the drain closes the rest at its own pace
 		this.#log.info({ signal, delayMs: this.#config.drainDelayMs, timeoutMs: this.#config.drainTimeoutMs }, 'draining');
 		this.#drain().then(
 			() => process.exit(0),
@@ -187,6 +194,7 @@ class Pod {
 		this.#acceptor?.placeWaiting();
 		if (!this.#announced) {
 			this.#announced = true;
+			this.#metrics.set('socketfleet_info', { version: VERSION, pod: this.#supervisor?.pod ?? '' }, 1);
 			this.#log.info({ pod: this.#supervisor?.pod, ports: this.#ports }, `listening on ${this.#publicUrl()}`);
 		}
 		if (this.#supervisor?.readySlots().length === this.#workers) {
@@ -207,7 +215,7 @@ class Pod {
 	}
 
 	#sayWhatRuns(): void {
-		const { app, redisUrl, recovery, placement, addressSource } = this.#config;
+		const { app, redisUrl, recovery, recoveryWindowMs, placement, addressSource } = this.#config;
 		this.#log.info(
 			{
 				version: VERSION,
@@ -225,18 +233,23 @@ class Pod {
 			this.#log.info('no Redis: one pod only, and clients that come back are not recovered');
 		} else if (!recovery) {
 			this.#log.info('connection state recovery is off');
+		} else {
+			this.#metrics.set('socketfleet_recovery_window_seconds', {}, recoveryWindowMs / 1000);
 		}
 	}
 
 	#readiness(): Readiness {
 		const rows = this.#supervisor?.overview() ?? [];
-		const ready = !this.#stopping && rows.some(({ state }) => state === 'ready');
+		const cordoned = this.#shedder?.cordoned ?? false;
+		const ready = !this.#stopping && !cordoned && rows.some(({ state }) => state === 'ready');
 		const reasons = rows.flatMap(({ slot, state, failures, reasons: own }) => [
 			...(state === 'failed' ? [`worker ${slot} failed ${failures} times in a row: see the log`] : []),
 			...own,
 		]);
 		if (this.#stopping) {
 			reasons.unshift('draining');
+		} else if (cordoned) {
+			reasons.unshift('out of service on request of an operator; DELETE /drain takes it back');
 		} else if (!ready) {
 			reasons.unshift('no worker is ready');
 		}
@@ -257,6 +270,7 @@ class Pod {
 			fleet: this.#config.fleet,
 			pods: [...new Set([supervisor?.pod, ...answers.flatMap(({ value }) => value?.pods ?? [])])],
 			draining: this.#stopping,
+			cordoned: this.#shedder?.cordoned ?? false,
 			...this.#readiness(),
 			ports: this.#ports,
 			connections: answers.reduce((sum, { value }) => sum + (value?.sessions ?? 0), 0),

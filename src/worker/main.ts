@@ -15,7 +15,7 @@ import { redactConfig } from '../config/redact.ts';
 import type { Config } from '../config/schema.ts';
 import { createBus } from '../ipc/bus.ts';
 import { Channel } from '../ipc/channel.ts';
-import type { ConnectionMessage, DrainMessage, ToPrimary, ToWorker, WorkerReplies } from '../ipc/messages.ts';
+import type { ConnectionMessage, DrainMessage, ShedMessage, ToPrimary, ToWorker, WorkerReplies } from '../ipc/messages.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
 import { watchRuntime } from '../metrics/runtime.ts';
 import { mintSessionId } from '../net/session-id.ts';
@@ -32,6 +32,7 @@ import { listenByKernel } from './kernel-listener.ts';
 import { Peers } from './peers.ts';
 import { createEdges, type Edges } from './server.ts';
 import { countSessions } from './session-metrics.ts';
+import { shedSessions } from './shed.ts';
 import { buildServerOptions } from './socket-io.ts';
 
 const REASONS_EVERY_MS = 500;
@@ -75,6 +76,7 @@ class WorkerProcess {
 		this.#channel = new Channel<ToPrimary, ToWorker>(process, {
 			connection: (message, handle) => this.#adopt(message, handle),
 			drain: (message) => void this.#drain(message),
+			shed: (message) => void this.#shed(message),
 			request: ({ id, what }) => void this.#reply(id, what),
 			'log-level': ({ level }) => {
 				log.level = level as LogLevel;
@@ -253,6 +255,13 @@ class WorkerProcess {
 			uptimeSeconds: process.uptime(),
 			pods: this.#directory?.pods().map(({ pod }) => pod) ?? [],
 		};
+	}
+
+	async #shed({ count, spreadMs, reason }: ShedMessage): Promise<void> {
+		if (this.#io) {
+			const engine = engineOf(this.#io);
+			await shedSessions({ engine, metrics: this.#metrics, signal: this.#draining.signal, count, spreadMs, reason });
+		}
 	}
 
 	async #drain({ spreadMs, timeoutMs }: DrainMessage): Promise<void> {

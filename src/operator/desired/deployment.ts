@@ -137,6 +137,8 @@ function spreadConstraints(fleet: FleetInput): JsonObject[] {
 		whenUnsatisfiable,
 		// Only pods of one version count, or the old ones would push the new ones together.
 		matchLabelKeys: ['pod-template-hash'],
+		// A node that takes no pods (control plane, cordoned) is no place that stays too empty.
+		nodeTaintsPolicy: 'Honor',
 		labelSelector: { matchLabels: selectorLabels(fleet) },
 	}));
 }
