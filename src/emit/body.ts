@@ -18,22 +18,31 @@ export async function readJson(req: IncomingMessage, maxBytes: number): Promise<
 	return typeof bytes === 'string' ? { kind: bytes } : parseJson(bytes.toString('utf8'));
 }
 
+/**
+ * A body that is too large is read to its end and thrown away, up to a point: closing a connection on which bytes still come
+ * in resets it, and the client would lose the answer.
+ */
+const MAX_DISCARDED = 16;
+
 function readBytes(req: IncomingMessage, maxBytes: number): Promise<Buffer | 'too-large' | 'gone'> {
-	if (Number(req.headers['content-length'] ?? 0) > maxBytes) {
-		return Promise.resolve('too-large');
-	}
 	return new Promise((resolve) => {
 		const chunks: Buffer[] = [];
 		let length = 0;
 		req.on('data', (chunk: Buffer) => {
 			length += chunk.length;
+			if (length <= maxBytes) {
+				chunks.push(chunk);
+			} else if (length > maxBytes * MAX_DISCARDED) {
+				resolve('too-large');
+			}
+		});
+		req.once('end', () => {
 			if (length > maxBytes) {
 				resolve('too-large');
 			} else {
-				chunks.push(chunk);
+				resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
 			}
 		});
-		req.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
 		req.once('error', () => resolve('gone'));
 		req.once('close', () => resolve('gone'));
 	});

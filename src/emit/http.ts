@@ -118,7 +118,7 @@ async function write(
 		case 'gone':
 			return undefined;
 		case 'too-large':
-			// The rest of the body is not read: the connection can't be used again.
+			// Some of it may still be coming.
 			return problem('ERR_TOO_LARGE', `the body is larger than ${deps.maxBodyBytes} bytes`, {}, { connection: 'close' });
 		case 'invalid':
 			return invalid([{ pointer: body.pointer, detail: body.detail }]);

@@ -40,7 +40,7 @@ export const TOKENS_FILE = {
 					verbs: { type: 'array', items: { enum: VERBS } },
 					namespaces: { type: 'array', items: { type: 'string', pattern: '^/' } },
 					roomPrefixes: { type: 'array', items: { type: 'string', minLength: 1 } },
-					expires: { type: 'string', minLength: 10 },
+					expires: { type: 'string' },
 					ratePerSecond: { type: 'integer', minimum: 1 },
 				},
 			},

@@ -1,18 +1,15 @@
 /** The library against plain Socket.IO servers with the official streams adapter, and against a fleet. */
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { createAdapter } from '@socket.io/redis-streams-adapter';
 import { Redis } from 'ioredis';
-import { Server } from 'socket.io';
 import { createEmitter } from '../../src/emit/emitter.ts';
 import { testEmitter } from '../conformance/emitter.ts';
 import setUp from '../fixtures/emit-app.ts';
 import { lastFirst } from '../support/last-first.ts';
+import { type OfficialServer, startOfficialServer } from '../support/official-server.ts';
 import { startPod } from '../support/pod.ts';
-import { type Scope, startRedis } from '../support/redis-server.ts';
+import { startRedis } from '../support/redis-server.ts';
 
 const APP = fileURLToPath(new URL('../fixtures/emit-app.ts', import.meta.url));
 
@@ -22,7 +19,8 @@ testEmitter({
 		// With its Redis gone the official adapter never ends: servers first.
 		const scope = lastFirst(t);
 		const redis = await startRedis(scope);
-		const urls = await Promise.all([startOfficialServer(scope, redis.port), startOfficialServer(scope, redis.port)]);
+		const start = (): Promise<OfficialServer> => startOfficialServer(scope, { redisPort: redis.port, setUp });
+		const urls = (await Promise.all([start(), start()])).map(({ url }) => url);
 		const emitter = createEmitter({ redis: redis.url, stream: 'socket.io', timeoutMs: 30_000 });
 		scope.after(() => emitter.close());
 		return { urls, emitter };
@@ -40,21 +38,6 @@ testEmitter({
 		return { urls: [pod.url], emitter };
 	},
 });
-
-async function startOfficialServer(t: Scope, redisPort: number): Promise<string> {
-	const http = createServer();
-	// The adapter's blocking read must fail when Redis ends, or it keeps the process alive.
-	const client = new Redis(redisPort, { maxRetriesPerRequest: null, retryStrategy: () => null });
-	client.on('error', () => undefined);
-	const io = new Server(http, { adapter: createAdapter(client), connectionStateRecovery: {} });
-	await setUp(io);
-	await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-	t.after(async () => {
-		await io.close();
-		client.disconnect();
-	});
-	return `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
-}
 
 test('with Redis away an emit is refused within its deadline, and the emitter recovers by itself', async (t) => {
 	const redis = await startRedis(t, { args: ['--appendonly', 'yes'] });
