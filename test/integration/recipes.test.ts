@@ -55,15 +55,12 @@ test('the systemd unit is valid, and hardened', async (t) => {
 /** What must hold behind any proxy: every transport works, the application sees who the client is, clients are spread, and all hear all. */
 async function checkFleet(t: TestContext, url: string, pods: readonly Pod[]): Promise<void> {
 	const clients = ADDRESSES.map((address, index) => connectFrom(t, url, address, TRANSPORTS[index % TRANSPORTS.length] ?? []));
-	for (const client of clients) {
-		await client.ready();
-	}
-	for (const { address, socket, transports } of clients) {
-		const hello = await ask<{ pod: string; address: string }>(socket, 'presence:hello');
-		assert.equal(hello.address, address);
+	for (const { address, socket, transports, inRoom } of clients) {
+		await inRoom();
 		await waitFor('the last transport', () => socket.io.engine.transport.name === transports.at(-1), PATIENCE);
+		assert.equal((await ask<Holder>(socket, 'presence:hello')).address, address);
 	}
-	const held = await holders(clients);
+	const held = await holdersOf(clients);
 	assert.ok(new Set(held).size > 1, `all clients are held by ${held[0]}`);
 
 	for (const { socket, address } of clients) {
@@ -74,26 +71,20 @@ async function checkFleet(t: TestContext, url: string, pods: readonly Pod[]): Pr
 		await waitFor(`all messages at ${address}`, () => heard.length >= expected.length, PATIENCE);
 		assert.deepEqual([...heard].sort(), expected);
 	}
-
-	// Who comes back with a new session is given to the same pod, once the proxy has found all pods healthy.
-	await waitFor(
-		'each address at the pod it was at',
-		async () => {
-			for (const { socket, ready } of clients) {
-				socket.disconnect().connect();
-				await ready();
-			}
-			return JSON.stringify(await holders(clients)) === JSON.stringify(held);
-		},
-		PATIENCE,
-	);
-	assert.deepEqual(
-		clients.flatMap(({ refused }) => refused),
-		[],
-	);
+	// "Session ID unknown", for whatever reason.
 	for (const pod of pods) {
 		assert.equal(await pod.metric('socketfleet_unknown_sessions_total'), 0);
 	}
+
+	// Who comes back with a new session is given to the same pod. Repeated, since the proxy may find a slow pod unhealthy for a while.
+	const comeBack = async (): Promise<boolean> => {
+		for (const { socket, inRoom } of clients) {
+			socket.disconnect().connect();
+			await inRoom();
+		}
+		return JSON.stringify(await holdersOf(clients)) === JSON.stringify(held);
+	};
+	await waitFor('each address at the pod it was at', comeBack, PATIENCE);
 }
 
 interface Client {
@@ -102,10 +93,14 @@ interface Client {
 	readonly socket: Socket;
 	/** Texts of the chat, in order of arrival. */
 	readonly heard: readonly string[];
-	/** Handshakes and polls that were answered 400. */
-	readonly refused: readonly string[];
 	/** Resolves when it is connected and in the room. */
-	ready(): Promise<void>;
+	inRoom(): Promise<void>;
+}
+
+/** What the demo answers to `presence:hello`. */
+interface Holder {
+	readonly pod: string;
+	readonly address: string;
 }
 
 function connectFrom(t: Scope, url: string, address: string, transports: readonly string[]): Client {
@@ -118,34 +113,28 @@ function connectFrom(t: Scope, url: string, address: string, transports: readonl
 		agent.destroy();
 	});
 	const heard: string[] = [];
-	const refused: string[] = [];
+	let joined = false;
 	socket.on('chat:message', ({ text }: { text: string }) => heard.push(text));
-	socket.on('connect_error', (error) => {
-		const { description } = error as { description?: unknown };
-		const answer = description instanceof Object && 'message' in description ? description.message : description;
-		if (/\b400\b/.test(String(answer))) {
-			refused.push(`${address} ${error.message}`);
-		}
+	socket.on('connect', () => {
+		socket.emit('chat:join', { room: 'lobby' }, () => {
+			joined = true;
+		});
 	});
-	return {
-		address,
-		transports,
-		socket,
-		heard,
-		refused,
-		async ready() {
-			await waitFor(`the client at ${address}`, () => socket.connected, PATIENCE);
-			await ask(socket, 'chat:join', { room: 'lobby' });
-		},
+	socket.on('disconnect', () => {
+		joined = false;
+	});
+	const inRoom = async (): Promise<void> => {
+		await waitFor(`the client at ${address}`, () => joined, PATIENCE);
 	};
+	return { address, transports, socket, heard, inRoom };
 }
 
 async function ask<T>(socket: Socket, event: string, input: object = {}): Promise<T> {
 	return (await socket.timeout(PATIENCE.timeoutMs).emitWithAck(event, input)) as T;
 }
 
-async function holders(clients: readonly Client[]): Promise<string[]> {
-	return Promise.all(clients.map(async ({ socket }) => (await ask<{ pod: string }>(socket, 'presence:hello')).pod));
+async function holdersOf(clients: readonly Client[]): Promise<string[]> {
+	return Promise.all(clients.map(async ({ socket }) => (await ask<Holder>(socket, 'presence:hello')).pod));
 }
 
 async function startPods(t: Scope, options: Partial<Record<OptionKey, unknown>>): Promise<Pod[]> {
