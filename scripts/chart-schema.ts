@@ -1,6 +1,7 @@
 /** The options table and the chart's own values -> helm/socketfleet/values.schema.json. Unknown keys are refused. */
 import { OPTION_KEYS, type OptionSpec, specOf } from '../src/config/schema.ts';
 import { SET_BY_DEPLOYMENT } from '../src/config/set-by-deployment.ts';
+import { alertValues } from './alerts/rules.ts';
 
 export interface JsonSchema {
 	readonly [keyword: string]: unknown;
@@ -17,7 +18,7 @@ const listAsInKubernetes: JsonSchema = { type: 'array', items: { type: 'object' 
 const stringMap: JsonSchema = { type: 'object', additionalProperties: { type: 'string' } };
 const pullPolicy = oneOf('IfNotPresent', 'Always', 'Never');
 const numberOrPercent: JsonSchema = { anyOf: [whole(0, 10_000), text({ pattern: '^(100|[1-9]?[0-9])%$' })] };
-const duration = text({ pattern: '^([0-9]+(ms|s|m|h))+$' });
+const duration = text({ pattern: '^([0-9]+(ms|s|m|h|d))+$' });
 
 function object(properties: Readonly<Record<string, JsonSchema>>): JsonSchema {
 	return { type: 'object', additionalProperties: false, properties };
@@ -47,6 +48,14 @@ function optionSchema(spec: OptionSpec): JsonSchema {
 function configSchema(): JsonSchema {
 	const accepted = OPTION_KEYS.filter((key) => !SET_BY_DEPLOYMENT.has(key));
 	return object(Object.fromEntries(accepted.map((key) => [key, { description: specOf(key).doc, ...optionSchema(specOf(key)) }])));
+}
+
+function alertsSchema(): JsonSchema {
+	const schemas = Object.entries(alertValues()).map(([key, { enabled: _, ...times }]): [string, JsonSchema] => [
+		key,
+		object({ enabled: flag, ...Object.fromEntries(Object.keys(times).map((time) => [time, duration])) }),
+	]);
+	return object(Object.fromEntries(schemas));
 }
 
 const redis = object({
@@ -166,7 +175,8 @@ const VALUES = object({
 	monitoring: object({
 		podMonitor: scrape,
 		serviceMonitor: scrape,
-		rules: object({ enabled: flag, labels: stringMap, runbookBase: text({ pattern: '^https?://' }) }),
+		rules: object({ enabled: flag, labels: stringMap, runbookBase: text({ pattern: '^https?://' }), alerts: alertsSchema() }),
+		dashboards: object({ enabled: flag, labels: stringMap, annotations: stringMap }),
 	}),
 	tests: object({ namespace: text({ pattern: '^/' }), auth: asInKubernetes }),
 });

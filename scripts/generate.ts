@@ -5,9 +5,11 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { renderOpenApi } from '../src/emit/openapi.ts';
+import { renderRulesTemplate } from './alerts/rules.ts';
 import { renderChartReadme } from './chart-docs.ts';
 import { renderValuesSchema } from './chart-schema.ts';
 import { renderCrd, renderCrdReference } from './crd.ts';
+import { renderAlerts } from './reference/alerts.ts';
 import { renderConfiguration } from './reference/configuration.ts';
 import { renderErrors } from './reference/errors.ts';
 import { renderMetrics } from './reference/metrics.ts';
@@ -23,6 +25,8 @@ const TARGETS: readonly Target[] = [
 	{ path: 'docs/reference/metrics.md', render: renderMetrics },
 	{ path: 'docs/reference/errors.md', render: renderErrors },
 	{ path: 'docs/reference/openapi.json', render: renderOpenApi },
+	{ path: 'docs/reference/alerts.md', render: renderAlerts },
+	{ path: 'helm/socketfleet/rules/alerts.yaml', render: renderRulesTemplate },
 	{ path: 'helm/socketfleet/values.schema.json', render: renderValuesSchema },
 	{ path: 'helm/socketfleet/README.md', render: renderChartReadme },
 	{ path: 'helm/socketfleet-operator/files/crd.yaml', render: renderCrd },

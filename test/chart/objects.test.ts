@@ -3,10 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { alertValues, buildRules, type Rule } from '../../scripts/alerts/rules.ts';
 import { renderChartReadme } from '../../scripts/chart-docs.ts';
 import { renderValuesSchema } from '../../scripts/chart-schema.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { findRow } from '../../src/metrics/catalog.ts';
 import { CHART, envOf, get, type KubeObject, pick, renderChart, type Values } from '../support/kube-chart.ts';
 
 const CASES = readdirSync(join(CHART, 'ci'));
@@ -178,29 +178,23 @@ test('PodDisruptionBudget: the one that is set', () => {
 	assert.equal(pick(spec({}), 'unhealthyPodEvictionPolicy'), 'AlwaysAllow');
 });
 
-test('alerts name metrics that exist and runbooks that are written', () => {
-	const rule = get(renderChart({ monitoring: { rules: { enabled: true } } }), 'PrometheusRule');
-	const alerts = pick(rule, 'spec.groups.0.rules') as { alert: string; expr: string; annotations: { runbook_url: string } }[];
-	const runbook = readFileSync(join(CHART, '../../docs/operations/troubleshooting.md'), 'utf8');
-	const anchors = [...runbook.matchAll(/^#+ (.+)$/gm)].map(([, title]) => slug(title ?? ''));
-	assert.ok(alerts.length >= 7);
-	for (const { alert, expr, annotations } of alerts) {
-		const names = expr.match(/socketfleet_[a-z_]+/g) ?? [];
-		assert.ok(names.length > 0, alert);
-		for (const name of names) {
-			assert.ok(findRow(name), `${alert}: ${name}`);
-		}
-		assert.ok(anchors.includes(annotations.runbook_url.split('#')[1] ?? ''), `${alert}: ${annotations.runbook_url}`);
-	}
+test('alert rules of a release are those that promtool tests, and values change their times', () => {
+	const rulesOf = (values: Values): unknown => pick(get(renderChart(values), 'PrometheusRule'), 'spec.groups.0.rules');
+	const enabled = { monitoring: { rules: { enabled: true } } };
+	assert.deepEqual(rulesOf(enabled), buildRules('demo', 'sf'));
+	const alerts = { redisAway: { for: '5s' }, workersCrash: { window: '40s' }, notScraped: { enabled: false } };
+	const changed = rulesOf({ monitoring: { rules: { enabled: true, alerts } } }) as Rule[];
+	const rule = (name: string): Rule | undefined => changed.find(({ alert }) => alert === name);
+	assert.equal(rule('SocketfleetRedisAway')?.for, '5s');
+	assert.match(rule('SocketfleetWorkersCrash')?.expr ?? '', /\[40s\]/);
+	assert.equal(rule('SocketfleetNotScraped'), undefined);
+	const alone = rulesOf({ ...enabled, replicas: 1, redis: { source: 'none' } }) as Rule[];
+	assert.equal(
+		alone.some(({ alert }) => alert === 'SocketfleetRedisAway'),
+		false,
+	);
+	assert.deepEqual(pick(parse(readFileSync(join(CHART, 'values.yaml'), 'utf8')), 'monitoring.rules.alerts'), alertValues());
 });
-
-/** GitHub's anchor of a heading. */
-function slug(title: string): string {
-	return title
-		.toLowerCase()
-		.replace(/[^a-z0-9 -]/g, '')
-		.replaceAll(' ', '-');
-}
 
 test('generated files of the chart are fresh', () => {
 	assert.equal(readFileSync(join(CHART, 'values.schema.json'), 'utf8'), renderValuesSchema());
