@@ -59,20 +59,30 @@ function ignoreClosed(): undefined {
 
 /** The primary's questions to one worker. */
 export class Requests {
-	readonly #pending = new Map<number, (value: WorkerReplies[keyof WorkerReplies]) => void>();
+	readonly #pending = new Map<
+		number,
+		{ readonly resolve: (value: WorkerReplies[keyof WorkerReplies]) => void; readonly reject: (error: Error) => void }
+	>();
 	#nextId = 1;
 
-	/** Rejects with ERR_DEADLINE when the worker does not answer in time. */
+	/** Rejects with ERR_DEADLINE when the worker does not answer in time, with ERR_UNREACHABLE when it ends. */
 	ask<K extends keyof WorkerReplies>(what: K, send: (message: ToWorker) => void, deadlineMs: number): Promise<WorkerReplies[K]> {
 		const id = this.#nextId++;
-		const answer = new Promise<WorkerReplies[K]>((resolve) => {
-			this.#pending.set(id, (value) => resolve(value as WorkerReplies[K]));
+		const answer = new Promise<WorkerReplies[K]>((resolve, reject) => {
+			this.#pending.set(id, { resolve: (value) => resolve(value as WorkerReplies[K]), reject });
 			send({ kind: 'request', id, what });
 		});
 		return withDeadline(answer, deadlineMs, `the worker's ${what}`).finally(() => this.#pending.delete(id));
 	}
 
 	settle(id: number, value: WorkerReplies[keyof WorkerReplies]): void {
-		this.#pending.get(id)?.(value);
+		this.#pending.get(id)?.resolve(value);
+	}
+
+	/** The worker is gone: nobody waits for it any longer. */
+	abandon(): void {
+		for (const { reject } of this.#pending.values()) {
+			reject(new AppError('ERR_UNREACHABLE', 'the worker ended'));
+		}
 	}
 }

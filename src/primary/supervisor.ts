@@ -174,7 +174,10 @@ export class Supervisor {
 	rename(pod: string): void {
 		this.#pod = pod;
 		for (const slot of this.#slots) {
-			slot.life?.worker.process.kill('SIGKILL');
+			if (slot.life) {
+				this.#setState(slot, 'draining');
+				slot.life.worker.process.kill('SIGKILL');
+			}
 		}
 	}
 
@@ -300,6 +303,7 @@ export class Supervisor {
 	#onExit(slot: Slot, life: Life, code: number | null, signal: string | null): void {
 		clearTimeout(life.startTimer);
 		this.#options.onLifeEnded(life.id, undefined);
+		life.requests.abandon();
 		slot.life = undefined;
 		slot.reasons = [];
 		if (this.#stopping) {

@@ -27,6 +27,8 @@ export function createClient(t: Scope, url: string, options: ClientOptions = {})
 		transports: transport === 'upgrade' ? ['polling', 'websocket'] : [transport],
 		forceNew: true,
 		reconnection,
+		reconnectionDelay: 100,
+		reconnectionDelayMax: 1000,
 		timeout: ACK_TIMEOUT_MS,
 		// Declared for browsers, where it must be a boolean; in Node it is handed on to `http.request`.
 		agent: agent as unknown as boolean,
