@@ -83,6 +83,14 @@ export async function startPods(t: Scope, count: number, nodeOptions: NodeOption
 export async function startOfficial(t: Scope, redisUrl: string): Promise<Node> {
 	const client = new Redis(redisUrl, { replyMapping: 'legacy' });
 	client.on('error', () => undefined);
+	// The adapter makes connections of its own and leaves the one that reads to its retries.
+	const connections = [client];
+	const duplicate = client.duplicate.bind(client);
+	client.duplicate = (...args) => {
+		const connection = duplicate(...args);
+		connections.push(connection);
+		return connection;
+	};
 	const prefix = keyPrefixOf(makeConfig({ redisUrl }));
 	const server = await listen(
 		new Server({
@@ -92,7 +100,9 @@ export async function startOfficial(t: Scope, redisUrl: string): Promise<Node> {
 	);
 	const close = once(async () => {
 		await server.io.close();
-		client.disconnect();
+		for (const connection of connections) {
+			connection.disconnect();
+		}
 	});
 	t.after(close);
 	return { ...server, metrics: undefined, reasons: () => [], close };

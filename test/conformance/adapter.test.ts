@@ -1,0 +1,42 @@
+/** The adapter suite, run for every way in which servers can be joined. */
+import { startRedis } from '../support/redis-server.ts';
+import { testAdapter } from './adapter.ts';
+import { startAlone, startOfficial, startPodOfNodes, startPods } from './support/nodes.ts';
+
+testAdapter({ name: 'one server, in memory', start: async (t) => [await startAlone(t)] });
+
+testAdapter({ name: 'three workers of a pod, no Redis', start: (t) => startPodOfNodes(t, 3) });
+
+testAdapter({
+	name: 'three servers with the official streams adapter, as it comes',
+	start: async (t) => {
+		const { url } = await startRedis(t);
+		return Promise.all([startOfficial(t, url), startOfficial(t, url), startOfficial(t, url)]);
+	},
+});
+
+testAdapter({
+	name: 'three pods over Redis Streams',
+	start: async (t) => startPods(t, 3, { redisUrl: (await startRedis(t)).url }),
+});
+
+testAdapter({
+	name: 'three workers of a pod over Redis Streams, one of them reading',
+	start: async (t) => startPodOfNodes(t, 3, { redisUrl: (await startRedis(t)).url }),
+});
+
+testAdapter({
+	name: 'two pods and a plain server with the official adapter on one stream',
+	start: async (t) => {
+		const { url } = await startRedis(t);
+		return [...(await startPods(t, 2, { redisUrl: url })), await startOfficial(t, url)];
+	},
+});
+
+testAdapter({
+	name: 'a plain server with the official adapter and a pod of two workers on one stream',
+	start: async (t) => {
+		const { url } = await startRedis(t);
+		return [await startOfficial(t, url), ...(await startPodOfNodes(t, 2, { redisUrl: url }))];
+	},
+});

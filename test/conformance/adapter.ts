@@ -1,0 +1,208 @@
+/** What an adapter must do, whichever one it is: the same assertions for each. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { lastFirst } from '../support/last-first.ts';
+import type { Scope } from '../support/redis-server.ts';
+import { waitFor } from '../support/wait.ts';
+import { connectClient, type Node, type TestClient, waitForMembership } from './support/nodes.ts';
+
+export interface AdapterBackend {
+	readonly name: string;
+	start(t: Scope): Promise<readonly Node[]>;
+}
+
+interface Stage {
+	readonly nodes: readonly Node[];
+	readonly first: Node;
+	readonly last: Node;
+	/** One client on each node, all in room `all`, client i in room `only-i`. */
+	readonly clients: readonly TestClient[];
+}
+
+export function testAdapter(backend: AdapterBackend): void {
+	test(`adapter: ${backend.name}`, async (t) => {
+		const scope = lastFirst(t);
+		const stage = await setStage(scope, await backend.start(scope));
+		const cases: readonly (readonly [string, (stage: Stage, t: Scope) => Promise<void>])[] = [
+			['broadcasts reach everyone, once, with arguments as they were', broadcasts],
+			['rooms as a union, and exceptions', rooms],
+			['the local flag keeps a message on its node', localFlag],
+			['volatile messages arrive while the connection is free', volatileMessages],
+			['one sender is heard in order', orderOfSender],
+			['acknowledgements of everyone, and who does not answer in time', acknowledgements],
+			['sockets are found, moved between rooms and disconnected from anywhere', remoteControl],
+			['messages to the servers, with and without an answer', serverSideEmits],
+			['namespaces are apart, those made on demand too', namespaces],
+		];
+		for (const [name, run] of cases) {
+			await t.test(name, (child) => run(stage, lastFirst(child)));
+		}
+	});
+}
+
+async function setStage(t: Scope, nodes: readonly Node[]): Promise<Stage> {
+	const [first] = nodes;
+	const last = nodes.at(-1);
+	assert.ok(first && last);
+	for (const node of nodes) {
+		node.io.on('connection', (socket) => {
+			const rooms: unknown = socket.handshake.auth.rooms;
+			void socket.join(Array.isArray(rooms) ? rooms : []);
+			socket.data.label = socket.handshake.auth.label;
+		});
+		node.io.of(/^\/dynamic-\d+$/);
+		node.io.of('/side');
+	}
+	await waitForMembership(nodes, nodes.length);
+	await waitForMembership(nodes, nodes.length, '/side');
+	const clients = await Promise.all(
+		nodes.map((node, i) => connectClient(t, node, '', { auth: { rooms: ['all', `only-${i}`], label: `client ${i}` } })),
+	);
+	const stage = { nodes, first, last, clients };
+	await mark(stage);
+	return stage;
+}
+
+let marks = 0;
+
+/** Everything that the first node sent before has arrived by then: one sender is heard in order. */
+async function mark({ first, clients }: Pick<Stage, 'first' | 'clients'>): Promise<void> {
+	const name = `mark-${marks++}`;
+	first.io.emit(name);
+	await waitFor(`${name} to arrive everywhere`, () => clients.every((client) => client.received(name).length > 0));
+}
+
+async function broadcasts(stage: Stage): Promise<void> {
+	const args = [1, 'text', true, null, { nested: [1, { deep: 'x' }] }, Buffer.from([1, 2, 3]), { with: [Buffer.from('binary')] }, 'ü€🎈'];
+	stage.first.io.emit('everyone', ...args);
+	await mark(stage);
+	for (const { received } of stage.clients) {
+		assert.deepEqual(received('everyone'), [['everyone', ...args]]);
+	}
+}
+
+async function rooms(stage: Stage): Promise<void> {
+	const { first, clients } = stage;
+	first.io.to('only-0').emit('union', 'a');
+	first.io.to('only-0').to('all').emit('union', 'b');
+	first.io.to('all').except('only-0').emit('union', 'c');
+	first.io.to('nobody').emit('union', 'd');
+	first.io.except('all').emit('union', 'e');
+	await mark(stage);
+	clients.forEach(({ received }, i) => {
+		const expected = i === 0 ? ['a', 'b'] : ['b', 'c'];
+		assert.deepEqual(
+			received('union').map(([, letter]) => letter),
+			expected,
+		);
+	});
+}
+
+async function localFlag(stage: Stage): Promise<void> {
+	stage.first.io.local.emit('near');
+	stage.first.io.local.to('all').emit('near');
+	await mark(stage);
+	stage.clients.forEach(({ received }, i) => assert.equal(received('near').length, i === 0 ? 2 : 0));
+}
+
+async function volatileMessages(stage: Stage): Promise<void> {
+	stage.first.io.volatile.emit('maybe', 1);
+	await waitFor('the volatile message', () => {
+		if (stage.clients.every(({ received }) => received('maybe').length > 0)) {
+			return true;
+		}
+		stage.first.io.volatile.emit('maybe', 1);
+		return false;
+	});
+}
+
+async function orderOfSender(stage: Stage): Promise<void> {
+	const count = 200;
+	for (let i = 0; i < count; i++) {
+		// Alternating targets and payloads: none of them may overtake another.
+		stage.first.io.to(i % 3 === 0 ? 'all' : []).emit('ordered', i, i % 7 === 0 ? Buffer.from([i]) : i);
+	}
+	await mark(stage);
+	for (const { received } of stage.clients) {
+		assert.deepEqual(
+			received('ordered').map(([, i]) => i),
+			Array.from({ length: count }, (_, i) => i),
+		);
+	}
+}
+
+async function acknowledgements({ first, clients }: Stage): Promise<void> {
+	clients.forEach(({ socket }, i) => socket.on('question', (word: string, answer: (text: string) => void) => answer(`${word} ${i}`)));
+	const answers: unknown = await first.io.to('all').timeout(5000).emitWithAck('question', 'hello');
+	assert.deepEqual(
+		[...(answers as string[])].sort(),
+		clients.map((_, i) => `hello ${i}`),
+	);
+	clients[0]?.socket.on('ignored', () => undefined);
+	await assert.rejects(async () => first.io.to('only-0').timeout(300).emitWithAck('ignored'));
+	for (const { socket } of clients) {
+		socket.off('question').off('ignored');
+	}
+}
+
+async function remoteControl({ nodes, first, last, clients }: Stage, t: Scope): Promise<void> {
+	const guest = await connectClient(t, first, '', { auth: { rooms: ['guests'], label: 'guest' }, reconnection: false });
+	const found = await waitFor('the guest to be found from afar', async () => (await last.io.in('guests').fetchSockets())[0]);
+	assert.equal(found.id, guest.socket.id);
+	assert.equal((found.data as { label?: string }).label, 'guest');
+	assert.ok(found.rooms.has('guests'));
+	assert.equal((await last.io.in('all').fetchSockets()).length, clients.length);
+
+	last.io.in('guests').socketsJoin(['moved', 'moved-too']);
+	await waitFor('the guest to be in its new room', async () => (await first.io.local.in('moved').fetchSockets()).length === 1);
+	last.io.to('moved').emit('to-moved');
+	await waitFor('a message to the new room', () => guest.received('to-moved').length === 1);
+	last.io.in('moved-too').socketsLeave('moved');
+	await waitFor('the guest to have left', async () => (await first.io.local.in('moved').fetchSockets()).length === 0);
+
+	last.io.in('guests').disconnectSockets(true);
+	await waitFor('the guest to be gone', () => guest.socket.disconnected);
+	for (const node of nodes) {
+		assert.equal((await node.io.in('guests').fetchSockets()).length, 0);
+	}
+	assert.ok(clients.every(({ socket }) => socket.connected));
+}
+
+async function serverSideEmits({ nodes, first }: Stage): Promise<void> {
+	if (nodes.length === 1) {
+		// The adapter that comes with Socket.IO has no other servers to talk to.
+		return;
+	}
+	const side = nodes.map((node) => node.io.of('/side'));
+	const heard = side.map((): unknown[][] => []);
+	side.forEach((nsp, i) => {
+		nsp.on('notice', (...args: unknown[]) => heard[i]?.push(args));
+		nsp.on('ask', (word: string, answer: (text: string) => void) => answer(`${word} from ${i}`));
+	});
+	first.io.of('/side').serverSideEmit('notice', 1, { a: Buffer.from('b') });
+	await waitFor('the other servers to hear', () => heard.slice(1).every((events) => events.length === 1));
+	assert.deepEqual(heard[1]?.[0], [1, { a: Buffer.from('b') }]);
+	assert.equal(heard[0]?.length, 0);
+	const answers = await first.io.of('/side').serverSideEmitWithAck('ask', 'hi');
+	assert.deepEqual(
+		[...answers].sort(),
+		nodes.slice(1).map((_, i) => `hi from ${i + 1}`),
+	);
+}
+
+async function namespaces({ nodes, first, last, clients }: Stage, t: TestContext | Scope): Promise<void> {
+	const dynamic = await Promise.all(nodes.map((node) => connectClient(t, node, '/dynamic-1')));
+	const other = await connectClient(t, first, '/dynamic-2');
+	await waitForMembership(nodes, nodes.length, '/dynamic-1');
+	last.io.of('/dynamic-1').emit('inside');
+	await waitFor('the namespace to hear', () => dynamic.every(({ received }) => received('inside').length === 1));
+	first.io.of('/dynamic-2').emit('elsewhere');
+	await waitFor('the other namespace to hear', () => other.received('elsewhere').length === 1);
+	for (const { received } of [...clients, other]) {
+		assert.equal(received('inside').length, 0);
+	}
+	for (const { received } of dynamic) {
+		assert.equal(received('elsewhere').length, 0);
+	}
+	assert.equal((await first.io.of('/dynamic-1').fetchSockets()).length, nodes.length);
+}
