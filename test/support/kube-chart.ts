@@ -19,6 +19,13 @@ export interface KubeObject {
 
 export type Values = Readonly<Record<string, unknown>>;
 
+/** Helm and Kubernetes read YAML 1.1, where a bare `no` is false. */
+const YAML = { version: '1.1' } as const;
+
+export function toYaml(value: unknown): string {
+	return stringify(value, YAML);
+}
+
 export interface RenderOptions {
 	readonly release?: string;
 	readonly namespace?: string;
@@ -35,7 +42,7 @@ interface Rendered {
 function helmTemplate(values: Values, options: RenderOptions): Rendered {
 	const { release = 'sf', namespace = 'demo', files = [] } = options;
 	const args = ['template', release, CHART, '--namespace', namespace, ...files.flatMap((file) => ['-f', file]), '-f', '-'];
-	const run = spawnSync('helm', args, { input: stringify(values), encoding: 'utf8', timeout: 60_000 });
+	const run = spawnSync('helm', args, { input: toYaml(values), encoding: 'utf8', timeout: 60_000 });
 	if (run.error) {
 		throw new Error('helm could not be run; these tests need it on the PATH', { cause: run.error });
 	}
@@ -60,7 +67,7 @@ export function refusalOf(values: Values): string | undefined {
 /** Throws on a document that is no YAML, or twice the same key: helm itself lets both pass. */
 export function parseObjects(text: string): KubeObject[] {
 	const objects: KubeObject[] = [];
-	for (const document of parseAllDocuments(text)) {
+	for (const document of parseAllDocuments(text, YAML)) {
 		if (document.errors.length > 0) {
 			throw document.errors[0];
 		}

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import type { Kube } from '../support/kube.ts';
+import type { Values } from '../support/kube-chart.ts';
+import { waitFor } from '../support/wait.ts';
+import { type Cluster, clusterTest } from './cluster.ts';
+import { BEHIND_TRAEFIK, podsOf, RELEASE, STATE_TIMEOUT, useFleet } from './fleet.ts';
+import { Crowd } from './ledger.ts';
+
+const SCALED: Values = {
+	...BEHIND_TRAEFIK,
+	resources: { requests: { cpu: '100m', memory: '64Mi' }, limits: { cpu: null, memory: '512Mi' } },
+	autoscaling: { enabled: true, minReplicas: 2, maxReplicas: 3, targetCpuPercent: 80, scaleDownWindowSeconds: 0 },
+};
+const CLIENTS = 60;
+const MESSAGES_PER_SECOND = 5;
+const BURNERS = 4;
+
+clusterTest('CPU makes the fleet grow, quiet makes it shrink, and nothing is lost on the way', async (t, cluster) => {
+	const kube = await useFleet(cluster, SCALED);
+	// The fleet comes with three pods; metrics have to exist before anything is decided.
+	await waitFor('the autoscaler to shrink to two pods', async () => (await podsOf(kube)).length === 2, {
+		...STATE_TIMEOUT,
+		timeoutMs: 300_000,
+	});
+	const crowd = new Crowd(cluster.url);
+	t.after(() => crowd.close());
+	await crowd.open(CLIENTS);
+	await crowd.publish(MESSAGES_PER_SECOND);
+
+	const stopBurning = burn(t, cluster);
+	await waitFor('a third pod that is ready', async () => (await readyReplicas(kube)) === 3, STATE_TIMEOUT);
+	stopBurning();
+	await waitFor('the third pod to be gone', async () => (await podsOf(kube)).length === 2, { ...STATE_TIMEOUT, timeoutMs: 300_000 });
+
+	const sum = await crowd.settle();
+	t.diagnostic(JSON.stringify(sum));
+	assert.equal(crowd.connected(), CLIENTS);
+});
+
+/** Keeps event loops busy through the application's own path, until the function that it gives is called. */
+function burn(t: TestContext, { url }: Cluster): () => void {
+	const stop = new AbortController();
+	t.after(() => stop.abort());
+	const loop = async (): Promise<void> => {
+		while (!stop.signal.aborted) {
+			await fetch(`${url}/?burnMs=100`, { signal: stop.signal }).then(
+				(response) => response.text(),
+				() => new Promise((resolve) => setTimeout(resolve, 100)),
+			);
+		}
+	};
+	for (let burner = 0; burner < BURNERS; burner++) {
+		void loop();
+	}
+	return () => stop.abort();
+}
+
+async function readyReplicas(kube: Kube): Promise<number> {
+	const { status } = await kube.json<{ status: { readyReplicas?: number } }>(['get', 'deployment', RELEASE]);
+	return status.readyReplicas ?? 0;
+}

@@ -1,0 +1,30 @@
+// The application of the kind suite, mounted from a ConfigMap: rooms, acknowledged publishing, and a way to burn CPU.
+import { defineApp } from 'socketfleet';
+
+export default defineApp({
+	setup(io, { pod, worker }) {
+		io.on('connection', (socket) => {
+			socket.emit('hello', { pod, worker });
+			socket.on('where', (done) => done({ pod, worker, address: socket.handshake.address }));
+			socket.on('join', async (room, done) => {
+				await socket.join(room);
+				done();
+			});
+			// Acknowledged once the adapter has taken it.
+			socket.on('publish', (room, id, done) => {
+				io.to(room).emit('message', id);
+				done();
+			});
+			socket.on('members', async (room, done) => {
+				const sockets = await io.in(room).fetchSockets();
+				done(sockets.map(({ id }) => id));
+			});
+		});
+	},
+	http(req, res) {
+		const url = new URL(req.url ?? '/', 'http://app');
+		const burnMs = Math.min(Number(url.searchParams.get('burnMs') ?? 0), 1000);
+		for (const until = Date.now() + burnMs; Date.now() < until; );
+		res.end('ok\n');
+	},
+});
