@@ -2,7 +2,7 @@
 
 /**
  * The label's values come from outside (a namespace, an HTTP status): each process keeps the first 100 and calls the rest `other`.
- * All other labels list their values.
+ * All other labels list their values. No label is named `namespace` or `pod`: those are Kubernetes' own on every target.
  */
 export const OPEN = 'open';
 export const MAX_OPEN_VALUES = 100;
@@ -33,8 +33,8 @@ export const CATALOG = {
 	socketfleet_info: {
 		type: 'gauge',
 		merge: 'max',
-		help: 'Always 1; the labels tell the version and the pod.',
-		labels: { version: OPEN, pod: OPEN },
+		help: 'Always 1; the labels tell the version and the name of the pod in session ids.',
+		labels: { version: OPEN, pod_id: OPEN },
 	},
 	socketfleet_workers: {
 		type: 'gauge',
@@ -125,11 +125,11 @@ export const CATALOG = {
 	socketfleet_tunnels: { type: 'gauge', merge: 'sum', help: 'Open upgraded connections forwarded to another worker.', labels: {} },
 
 	// Messages
-	socketfleet_events_in_total: { type: 'counter', help: 'Events received from clients.', labels: { namespace: OPEN } },
+	socketfleet_events_in_total: { type: 'counter', help: 'Events received from clients.', labels: { nsp: OPEN } },
 	socketfleet_events_out_total: {
 		type: 'counter',
 		help: 'Events sent to clients, one for each receiving client.',
-		labels: { namespace: OPEN },
+		labels: { nsp: OPEN },
 	},
 	socketfleet_buffered_bytes: { type: 'gauge', merge: 'sum', help: 'Bytes that wait for slow clients.', labels: {} },
 	socketfleet_slow_consumers_total: {
@@ -218,7 +218,48 @@ export const CATALOG = {
 	socketfleet_heap_bytes: { type: 'gauge', merge: 'per-worker', help: 'JavaScript heap in use.', labels: {} },
 	socketfleet_rss_bytes: { type: 'gauge', merge: 'per-worker', help: 'Resident memory.', labels: {} },
 	socketfleet_gc_seconds_total: { type: 'counter', help: 'Time spent collecting garbage.', labels: {} },
+
+	// Operator: a process of its own
+	socketfleet_operator_leader: { type: 'gauge', merge: 'max', help: '1 while this operator leads.', labels: {} },
+	socketfleet_operator_fleets: { type: 'gauge', merge: 'max', help: 'SocketFleets that the operator knows.', labels: {} },
+	socketfleet_operator_queue_depth: { type: 'gauge', merge: 'max', help: 'Fleets that wait to be looked at.', labels: {} },
+	socketfleet_operator_reconciles_total: {
+		type: 'counter',
+		help: 'Looks at a fleet, by outcome.',
+		labels: { result: ['done', 'requeue', 'failed'] },
+	},
+	socketfleet_operator_reconcile_seconds: {
+		type: 'histogram',
+		help: 'Time of one look at a fleet.',
+		labels: {},
+		buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+	},
+	socketfleet_operator_api_requests_total: {
+		type: 'counter',
+		help: 'Requests to the Kubernetes API.',
+		labels: { verb: OPEN, result: ['ok', 'error'] },
+	},
+	socketfleet_operator_watch_restarts_total: {
+		type: 'counter',
+		help: 'Lists and watches that failed and were begun again.',
+		labels: { resource: OPEN, reason: OPEN },
+	},
+	socketfleet_operator_watch_age_seconds: {
+		type: 'gauge',
+		merge: 'max',
+		help: 'Since the API server last said anything about a resource, bookmarks included.',
+		labels: { resource: OPEN },
+	},
+	socketfleet_operator_drains_total: {
+		type: 'counter',
+		help: 'Pods that were drained before a scale-down; overdue ones still had connections.',
+		labels: { result: ['drained', 'overdue'] },
+	},
+	socketfleet_operator_rebalance_rounds_total: { type: 'counter', help: 'Rounds of a rebalance that closed connections.', labels: {} },
 } as const satisfies Readonly<Record<string, MetricRow>>;
+
+/** Rows of the operator's process start so, and no others: pods do not expose them. */
+export const OPERATOR_PREFIX = 'socketfleet_operator_';
 
 type Catalog = typeof CATALOG;
 export type MetricName = keyof Catalog;

@@ -10,6 +10,7 @@ import {
 	METRIC_NAMES,
 	type MetricName,
 	OPEN,
+	OPERATOR_PREFIX,
 	rowOf,
 } from './catalog.ts';
 import type { Family, FamilyType, MetricSnapshot } from './snapshot.ts';
@@ -32,9 +33,9 @@ export interface Metrics {
 
 const APP_COLLECT_TIMEOUT_MS = 500;
 
-/** No side effects: nothing is measured and no timer runs until someone records. */
-export function createMetrics(): Metrics {
-	return new CatalogMetrics();
+/** No side effects: nothing is measured and no timer runs until someone records. Counters of the other kind of process are left out. */
+export function createMetrics(part: 'pod' | 'operator' = 'pod'): Metrics {
+	return new CatalogMetrics(METRIC_NAMES.filter((name) => name.startsWith(OPERATOR_PREFIX) === (part === 'operator')));
 }
 
 class CatalogMetrics implements Metrics {
@@ -47,8 +48,8 @@ class CatalogMetrics implements Metrics {
 	readonly #openValues = new Map<MetricName, readonly (readonly [string, Set<string>])[]>();
 	readonly #refreshers: (() => void)[] = [];
 
-	constructor() {
-		for (const name of METRIC_NAMES) {
+	constructor(names: readonly MetricName[]) {
+		for (const name of names) {
 			const row = rowOf(name);
 			const open = Object.keys(row.labels).filter((label) => row.labels[label] === OPEN);
 			if (open.length > 0) {

@@ -194,7 +194,7 @@ class Pod {
 		this.#acceptor?.placeWaiting();
 		if (!this.#announced) {
 			this.#announced = true;
-			this.#metrics.set('socketfleet_info', { version: VERSION, pod: this.#supervisor?.pod ?? '' }, 1);
+			this.#metrics.set('socketfleet_info', { version: VERSION, pod_id: this.#supervisor?.pod ?? '' }, 1);
 			this.#log.info({ pod: this.#supervisor?.pod, ports: this.#ports }, `listening on ${this.#publicUrl()}`);
 		}
 		if (this.#supervisor?.readySlots().length === this.#workers) {

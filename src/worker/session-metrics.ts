@@ -34,7 +34,7 @@ export function countSessions(io: Server, metrics: Metrics): void {
 }
 
 function countEvents(namespace: Namespace, metrics: Metrics): void {
-	const labels = { namespace: namespace.name };
+	const labels = { nsp: namespace.name };
 	namespace.on('connection', (socket) => {
 		socket.onAny(() => metrics.inc('socketfleet_events_in_total', labels));
 		socket.onAnyOutgoing(() => metrics.inc('socketfleet_events_out_total', labels));

@@ -44,7 +44,7 @@ function mergeOf(snapshots: readonly MetricSnapshot[]) {
 test('counters and histograms are added up by labels, gauges as the catalogue says', () => {
 	const worker = (value: number) =>
 		own(
-			family('counter', 'socketfleet_events_in_total', { 'socketfleet_events_in_total{namespace=/}': value }),
+			family('counter', 'socketfleet_events_in_total', { 'socketfleet_events_in_total{nsp=/}': value }),
 			family('gauge', 'socketfleet_tunnels', { socketfleet_tunnels: value }),
 			family('gauge', 'socketfleet_stream_lag_seconds', { socketfleet_stream_lag_seconds: value }),
 			family('gauge', 'socketfleet_redis_up', { socketfleet_redis_up: value }),
@@ -58,7 +58,7 @@ test('counters and histograms are added up by labels, gauges as the catalogue sa
 		);
 	const { text, dropped } = mergeOf([worker(3), worker(5)]);
 	const expected: [string, number][] = [
-		['socketfleet_events_in_total{namespace="/"}', 8],
+		['socketfleet_events_in_total{nsp="/"}', 8],
 		['socketfleet_tunnels', 8],
 		['socketfleet_stream_lag_seconds', 5],
 		['socketfleet_redis_up', 3],

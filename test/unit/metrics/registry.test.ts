@@ -22,7 +22,10 @@ test('the catalogue follows the conventions', () => {
 		assert.match(row.help, /\.$/, `${name}: a sentence`);
 		for (const [label, values] of Object.entries(row.labels)) {
 			assert.match(label, /^[a-z][a-z0-9_]*$/);
-			assert.ok(!['le', 'quantile', 'worker', 'instance', 'job'].includes(label), `${name}: ${label} means something else`);
+			assert.ok(
+				!['le', 'quantile', 'worker', 'instance', 'job', 'namespace', 'pod', 'container'].includes(label),
+				`${name}: ${label} means something else`,
+			);
 			assert.ok(values === OPEN || values.length > 1, `${name}: ${label} distinguishes something`);
 		}
 	}
@@ -31,8 +34,8 @@ test('the catalogue follows the conventions', () => {
 test('recorded values come out in the text, odd label values unharmed', async () => {
 	const metrics = createMetrics();
 	const odd = '/a"b\\c\nd';
-	metrics.inc('socketfleet_events_in_total', { namespace: odd }, 3);
-	metrics.inc('socketfleet_events_in_total', { namespace: odd });
+	metrics.inc('socketfleet_events_in_total', { nsp: odd }, 3);
+	metrics.inc('socketfleet_events_in_total', { nsp: odd });
 	metrics.inc('socketfleet_forwarded_requests_total', { target: 'sibling', result: 'ok' }, 2);
 	metrics.set('socketfleet_connections', { transport: 'websocket' }, 7);
 	metrics.set('socketfleet_connections', { transport: 'websocket' }, 5);
@@ -41,7 +44,7 @@ test('recorded values come out in the text, odd label values unharmed', async ()
 	metrics.observe('socketfleet_publish_seconds', {}, 30);
 	const text = await scrape(metrics);
 	const expected: [string, number][] = [
-		[`socketfleet_events_in_total{namespace="${odd}"}`, 4],
+		[`socketfleet_events_in_total{nsp="${odd}"}`, 4],
 		['socketfleet_forwarded_requests_total{result="ok",target="sibling"}', 2],
 		['socketfleet_connections{transport="websocket"}', 5],
 		['socketfleet_heap_bytes{worker="3"}', 1e6],
@@ -67,13 +70,13 @@ test('counters are there at 0 from the start, gauges only once they are measured
 test('10,000 namespaces of a hostile client become 101 series, and nothing is left uncounted', async () => {
 	const metrics = createMetrics();
 	for (let index = 0; index < 10_000; index++) {
-		metrics.inc('socketfleet_events_in_total', { namespace: `/${index}` });
+		metrics.inc('socketfleet_events_in_total', { nsp: `/${index}` });
 	}
-	metrics.inc('socketfleet_events_in_total', { namespace: '/5' });
+	metrics.inc('socketfleet_events_in_total', { nsp: '/5' });
 	const samples = (await scrape(metrics)).get('socketfleet_events_in_total')?.samples;
 	assert.equal(samples?.size, 101);
-	assert.equal(samples?.get('socketfleet_events_in_total{namespace="/5"}'), 2, 'known ones go on');
-	assert.equal(samples?.get('socketfleet_events_in_total{namespace="other"}'), 9900);
+	assert.equal(samples?.get('socketfleet_events_in_total{nsp="/5"}'), 2, 'known ones go on');
+	assert.equal(samples?.get('socketfleet_events_in_total{nsp="other"}'), 9900);
 });
 
 test('gauges are refreshed by a snapshot; a collector of the application that throws or hangs costs only the application', async (t) => {
