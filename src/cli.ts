@@ -7,6 +7,7 @@ import { loadConfig } from './config/load.ts';
 import { redactConfig } from './config/redact.ts';
 import { type Config, envNameOf, flagNameOf, OPTION_KEYS, type OptionKey, specOf } from './config/schema.ts';
 import { VERSION } from './config/version.ts';
+import type { OperatorFlags } from './operator-command.ts';
 
 type Flags = Partial<Record<OptionKey, unknown>> & { config?: string };
 
@@ -74,6 +75,20 @@ Examples:
 		.action(async (_args: string[], _options: unknown, command: Command) => {
 			const { runEmit } = await import('./emit-command.ts');
 			await runEmit(command.args);
+		});
+
+	program
+		.command('operator')
+		.description('Run the Kubernetes operator: makes fleets of SocketFleet objects.')
+		.option('--namespace <name>', 'fleets of this namespace only (default: of all)')
+		.option('--lease-namespace <name>', 'where the Lease of the leader is (default: its own)')
+		.option('--host <address>', 'address of the admin port', '')
+		.option('--admin-port <port>', 'port of /livez, /readyz and /metrics; 0 takes a free one', '9464')
+		.option('--log-level <level>', 'lowest level that is logged', 'info')
+		.option('--log-format <format>', 'json or pretty', 'json')
+		.action(async (flags: OperatorFlags) => {
+			const { runOperatorCommand } = await import('./operator-command.ts');
+			await runOperatorCommand(flags);
 		});
 
 	program

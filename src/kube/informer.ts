@@ -9,7 +9,7 @@ import type { Closable } from '../base/lifecycle.ts';
 import type { Logger } from '../base/log.ts';
 import type { KubeClient, Scope, WatchEvent } from './client.ts';
 import { isFailure, KubeError, toKubeError } from './errors.ts';
-import { controllerOf, type KubeObject, keyOf, type ObjectKey, pickNumber, type Resource } from './object.ts';
+import { apiVersionOf, controllerOf, type KubeObject, keyOf, type ObjectKey, pickNumber, type Resource } from './object.ts';
 
 export interface InformerOptions {
 	readonly client: KubeClient;
@@ -122,7 +122,7 @@ export class Informer implements Closable {
 		try {
 			const { items, metadata } = await client.list(resource, scope);
 			this.#absent = false;
-			this.#replaceAll(items.map((item) => ({ ...item, apiVersion: apiVersion(resource), kind: resource.kind })));
+			this.#replaceAll(items.map((item) => ({ ...item, apiVersion: apiVersionOf(resource), kind: resource.kind })));
 			return metadata.resourceVersion;
 		} catch (error) {
 			if (!optional || !isFailure(error, 'not-found')) {
@@ -258,10 +258,6 @@ export class Informer implements Closable {
 			listener(object);
 		}
 	}
-}
-
-function apiVersion({ group, version }: Resource): string {
-	return group === '' ? version : `${group}/${version}`;
 }
 
 /** They are half of an object's size and nobody here reads them. */

@@ -61,6 +61,12 @@ export function pick(value: unknown, ...path: readonly string[]): unknown {
 	return at;
 }
 
+/** A text at the path, or nothing. */
+export function pickText(value: unknown, ...path: readonly string[]): string {
+	const found = pick(value, ...path);
+	return typeof found === 'string' ? found : '';
+}
+
 /** A whole number at the path, or the fallback. */
 export function pickNumber(value: unknown, path: readonly string[], fallback = 0): number {
 	const found = pick(value, ...path);

@@ -1,6 +1,6 @@
 /** Generated Secrets. What exists is kept; the fleet key is rotated in two steps. Randomness is handed in. */
 import type { KubeObject } from '../../kube/object.ts';
-import { pick } from '../../kube/object.ts';
+import { pickText } from '../../kube/object.ts';
 import { apiSecretName, type FleetInput, fleetKeySecretName, redisSecretName } from './names.ts';
 import { frame } from './object.ts';
 
@@ -79,8 +79,7 @@ function oneWord(fleet: FleetInput, name: string, key: string, lookup: SecretLoo
 }
 
 function read(secret: KubeObject | undefined, key: string): string {
-	const value = pick(secret, 'data', key);
-	return typeof value === 'string' ? Buffer.from(value, 'base64').toString() : '';
+	return Buffer.from(pickText(secret, 'data', key), 'base64').toString();
 }
 
 function encode(text: string): string {

@@ -1,0 +1,50 @@
+/** The admin port of a pod: its metrics, and what an operator asks of it. Every request has a deadline. */
+import { AppError, messageOf } from '../base/errors.ts';
+import type { FleetPod } from './pods.ts';
+
+export interface PodAdmin {
+	/** The text of its metrics. Throws ERR_UNREACHABLE or ERR_UNAUTHORIZED, as all of them. */
+	metrics(pod: Address, token: string): Promise<string>;
+	/** Out of service: readiness fails, then its connections are closed. */
+	cordon(pod: Address, token: string, pace: { readonly delayMs: number; readonly spreadMs: number }): Promise<void>;
+	uncordon(pod: Address, token: string): Promise<void>;
+	/** Closes so many connections, evenly over the time. */
+	shed(pod: Address, token: string, connections: number, spreadMs: number): Promise<void>;
+}
+
+export type Address = Pick<FleetPod, 'name' | 'ip'>;
+
+const ADMIN_PORT = 9464;
+const TIMEOUT_MS = 3000;
+
+/** `adminPort` differs from the fleets' only in tests. */
+export function createPodAdmin(adminPort = ADMIN_PORT): PodAdmin {
+	const call = async (pod: Address, method: string, path: string, token: string): Promise<string> => {
+		const host = pod.ip.includes(':') ? `[${pod.ip}]` : pod.ip;
+		const headers: Record<string, string> = token === '' ? {} : { authorization: `Bearer ${token}` };
+		let response: Response;
+		try {
+			response = await fetch(`http://${host}:${adminPort}${path}`, { method, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+			const text = await response.text();
+			if (response.ok) {
+				return text;
+			}
+		} catch (error) {
+			throw new AppError('ERR_UNREACHABLE', `pod ${pod.name} does not answer: ${messageOf(error)}`, { cause: error });
+		}
+		const code = response.status === 401 ? 'ERR_UNAUTHORIZED' : 'ERR_UNREACHABLE';
+		throw new AppError(code, `pod ${pod.name} answered ${method} ${path.split('?')[0]} with ${response.status}`);
+	};
+	return {
+		metrics: (pod, token) => call(pod, 'GET', '/metrics', token),
+		cordon: async (pod, token, { delayMs, spreadMs }) => {
+			await call(pod, 'POST', `/drain?delayMs=${delayMs}&spreadMs=${spreadMs}`, token);
+		},
+		uncordon: async (pod, token) => {
+			await call(pod, 'DELETE', '/drain', token);
+		},
+		shed: async (pod, token, connections, spreadMs) => {
+			await call(pod, 'POST', `/rebalance?connections=${connections}&spreadMs=${spreadMs}`, token);
+		},
+	};
+}

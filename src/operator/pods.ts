@@ -1,0 +1,84 @@
+/** Pods as the operator judges them, from the API's objects. Pure. */
+import { type KubeObject, pick, pickNumber, pickText } from '../kube/object.ts';
+import { DRAINING_ANNOTATION } from './api/fleet.ts';
+import type { PodReadings } from './readings.ts';
+
+export interface FleetPod {
+	readonly name: string;
+	readonly namespace: string;
+	readonly uid: string;
+	/** Empty until it has one. */
+	readonly ip: string;
+	readonly ready: boolean;
+	readonly terminating: boolean;
+	/** When one that terminates is to be gone at the latest. */
+	readonly goneByMs: number;
+	readonly createdMs: number;
+	/** Since when it drains to be removed. */
+	readonly drainingSinceMs: number | undefined;
+	/** Why it does not run, as a sentence. */
+	readonly problem: string | undefined;
+	/** Undefined when it did not answer. */
+	readonly readings: PodReadings | undefined;
+}
+
+const HARMLESS = new Set(['ContainerCreating', 'PodInitializing']);
+
+export function toFleetPod(pod: KubeObject, readings?: PodReadings): FleetPod {
+	const { name, namespace = '', uid = '', annotations = {}, creationTimestamp = '', deletionTimestamp } = pod.metadata;
+	const since = Date.parse(annotations[DRAINING_ANNOTATION] ?? '');
+	return {
+		name,
+		namespace,
+		uid,
+		ip: pickText(pod, 'status', 'podIP'),
+		ready: conditionOf(pod, 'Ready')?.status === 'True',
+		terminating: deletionTimestamp !== undefined,
+		goneByMs: Date.parse(deletionTimestamp ?? '') || 0,
+		createdMs: Date.parse(creationTimestamp) || 0,
+		drainingSinceMs: Number.isNaN(since) ? undefined : since,
+		problem: problemOf(pod),
+		readings,
+	};
+}
+
+/** An evicted pod stays as an object for long; it is none of the fleet any more. */
+export function isOver(pod: KubeObject): boolean {
+	return ['Succeeded', 'Failed'].includes(pickText(pod, 'status', 'phase'));
+}
+
+/** An image that can't be pulled, a Secret that is missing, a crash, no room on the nodes. */
+function problemOf(pod: KubeObject): string | undefined {
+	const { name } = pod.metadata;
+	const statuses = asList(pick(pod, 'status', 'containerStatuses'));
+	for (const status of statuses) {
+		const waiting = pick(status, 'state', 'waiting');
+		const reason = pickText(waiting, 'reason');
+		if (reason !== '' && !HARMLESS.has(reason)) {
+			const detail = pickText(waiting, 'message') || pickText(status, 'lastState', 'terminated', 'reason');
+			const exit = pickNumber(status, ['lastState', 'terminated', 'exitCode'], -1);
+			const code = exit < 0 ? '' : `, exit code ${exit}`;
+			return `pod ${name}: ${reason}${detail === '' ? '' : ` (${detail}${code})`}`;
+		}
+	}
+	const scheduled = conditionOf(pod, 'PodScheduled');
+	return scheduled?.status === 'False'
+		? `pod ${name} finds no node: ${scheduled.message ?? scheduled.reason ?? 'unschedulable'}`
+		: undefined;
+}
+
+interface ApiCondition {
+	readonly type: string;
+	readonly status: string;
+	readonly reason?: string;
+	readonly message?: string;
+}
+
+/** A condition in the status of any object. */
+export function conditionOf(object: KubeObject | undefined, type: string): ApiCondition | undefined {
+	return asList(pick(object, 'status', 'conditions')).find((each): each is ApiCondition => pick(each, 'type') === type);
+}
+
+function asList(value: unknown): readonly unknown[] {
+	return Array.isArray(value) ? value : [];
+}

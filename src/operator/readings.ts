@@ -1,0 +1,34 @@
+/** What the operator reads of a pod: a few of its metrics, as text of the exposition format. Everything it acts on can be seen in Prometheus. */
+
+export interface PodReadings {
+	readonly connections: number;
+	readonly readyWorkers: number;
+	/** Undefined when the pod uses no Redis. */
+	readonly redisUp: boolean | undefined;
+	/** One peer holds most connections: a proxy whose header is not read. */
+	readonly dominantPeer: boolean;
+	/** Since the pod's start: requests of sessions that arrived here and belong to another pod. */
+	readonly forwardedToPods: number;
+	readonly openedSessions: number;
+}
+
+const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/;
+
+export function parseReadings(text: string): PodReadings {
+	const samples = text.split('\n').flatMap((line) => {
+		const [, name = '', labels = '', value = ''] = SAMPLE.exec(line) ?? [];
+		return name.startsWith('socketfleet_') ? [{ name, labels, value: Number(value) }] : [];
+	});
+	const values = (name: string, label = ''): number[] =>
+		samples.filter((sample) => sample.name === name && sample.labels.includes(label)).map(({ value }) => value);
+	const sum = (name: string, label?: string): number => values(name, label).reduce((all, value) => all + value, 0);
+	const redis = values('socketfleet_redis_up');
+	return {
+		connections: sum('socketfleet_connections'),
+		readyWorkers: sum('socketfleet_workers', 'state="ready"'),
+		redisUp: redis.length === 0 ? undefined : redis.every((value) => value === 1),
+		dominantPeer: sum('socketfleet_dominant_peer') > 0,
+		forwardedToPods: sum('socketfleet_forwarded_requests_total', 'target="pod"'),
+		openedSessions: sum('socketfleet_sessions_opened_total'),
+	};
+}
