@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { envNameOf, type OptionKey } from '../../src/config/schema.ts';
 import type { Scope } from './redis-server.ts';
-import { waitFor } from './wait.ts';
+import { GiveUp, waitFor } from './wait.ts';
 
 export const FLEET_KEY = 'test-fleet-key-0123456789';
 const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
@@ -97,7 +97,7 @@ export async function startPod(t: Scope, podOptions: PodOptions = {}): Promise<P
 	});
 	const listening = await waitFor('the pod to listen', () => {
 		if (exit) {
-			throw new PodFailed(`the pod ended: ${JSON.stringify(exit)}\n${output()}${JSON.stringify(logs, undefined, 1)}`);
+			throw new GiveUp(`the pod ended: ${JSON.stringify(exit)}\n${output()}${JSON.stringify(logs, undefined, 1)}`);
 		}
 		return logs.find(({ ports, msg }) => ports !== undefined && msg.startsWith('listening'));
 	});
@@ -122,8 +122,6 @@ export async function startPod(t: Scope, podOptions: PodOptions = {}): Promise<P
 		kill: (signal = 'SIGTERM') => void child.kill(signal),
 	};
 }
-
-class PodFailed extends Error {}
 
 function collect(child: ChildProcess): { logs: LogLine[]; output: () => string } {
 	const logs: LogLine[] = [];

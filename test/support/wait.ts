@@ -1,6 +1,9 @@
 /** Waiting for a state, with a deadline and the name of what was waited for. */
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** Thrown by a probe: what is waited for can't come any more. */
+export class GiveUp extends Error {}
+
 export interface WaitOptions {
 	readonly timeoutMs?: number;
 	readonly everyMs?: number;
@@ -8,7 +11,7 @@ export interface WaitOptions {
 
 type Probe<T> = () => T | undefined | false | null | Promise<T | undefined | false | null>;
 
-/** Resolves with what `probe` gives once it is neither undefined, null nor false. What `probe` throws counts as "not yet". */
+/** Resolves with what `probe` gives once it is neither undefined, null nor false. What `probe` throws counts as "not yet", but for GiveUp. */
 export async function waitFor<T>(what: string, probe: Probe<T>, { timeoutMs = 30_000, everyMs = 25 }: WaitOptions = {}): Promise<T> {
 	const deadline = Date.now() + timeoutMs;
 	let last: unknown;
@@ -20,6 +23,9 @@ export async function waitFor<T>(what: string, probe: Probe<T>, { timeoutMs = 30
 			}
 			last = value;
 		} catch (error) {
+			if (error instanceof GiveUp) {
+				throw error;
+			}
 			last = error;
 		}
 		if (Date.now() > deadline) {
