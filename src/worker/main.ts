@@ -86,9 +86,9 @@ class WorkerProcess {
 		for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 			process.on(signal, () => undefined);
 		}
-		process.on('disconnect', () => {
-			// The primary is gone without a word, and can no longer clean up.
-			rmSync(identity.runDir, { recursive: true, force: true });
+		// The primary is gone without a word, and can no longer clean up. Before node:cluster's own listener, which exits.
+		process.prependListener('disconnect', () => {
+			rmSync(identity.runDir, { recursive: true, force: true, maxRetries: 3 });
 			process.exit(ERROR_TABLE.ERR_UNREACHABLE.exitCode);
 		});
 	}

@@ -31,7 +31,7 @@ function setup(io: Server, { pod, worker }: AppContext): void {
 		socket.on('announce', (text: string) => io.emit('heard', text));
 		socket.on('list', async (reply: Reply<string[]>) => reply((await io.fetchSockets()).map(({ id }) => id)));
 		socket.on('ask-servers', async (reply: Reply<string[]>) => reply((await io.serverSideEmitWithAck('who')) as string[]));
-		socket.on('flood', (bytes: number) => socket.volatile.emit('flooded', Buffer.alloc(bytes)));
+		socket.on('flood', (bytes: number) => socket.emit('flooded', Buffer.alloc(bytes)));
 	});
 }
 
