@@ -14,6 +14,9 @@ const OLDEST_NODE = 20;
 /** Program that must be there -> the Debian package that has it. */
 const TEST_PROGRAMS = {
 	'redis-server': 'redis-server',
+	curl: 'curl',
+	python3: 'python3',
+	go: 'golang-go',
 	nginx: 'nginx',
 	haproxy: 'haproxy',
 	chromium: 'chromium',

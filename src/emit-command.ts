@@ -160,7 +160,8 @@ function withBytes(message: EmitMessage): EmitMessage {
 function findToken(flags: Flags): string {
 	if (flags.tokenFile !== undefined) {
 		try {
-			return readFileSync(flags.tokenFile, 'utf8').trim();
+			// The chart's Secret holds a list, as SOCKETFLEET_API_TOKENS does.
+			return readFileSync(flags.tokenFile, 'utf8').split(',')[0]?.trim() ?? '';
 		} catch (error) {
 			throw new AppError('ERR_USAGE', `--token-file: ${messageOf(error)}`, { cause: error });
 		}
