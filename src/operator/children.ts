@@ -73,7 +73,8 @@ async function applyOne(options: ChildrenOptions, object: KubeObject): Promise<s
 		}
 		const wanted = stamp({ ...object, metadata: { ...object.metadata, ownerReferences: [ownerReference(fleet)] } });
 		if (needsApply(wanted, live)) {
-			informer?.remember(await client.apply(RESOURCES[kind], wanted, { fieldManager: FIELD_MANAGER }));
+			const applied = await client.apply(RESOURCES[kind], wanted, { fieldManager: FIELD_MANAGER });
+			informer?.remember(applied);
 		}
 		return undefined;
 	} catch (error) {
