@@ -26,7 +26,7 @@ async function measure({ scope, size, say }: BenchContext, kind: FleetKind, work
 	});
 	const sender = await SocketClient.connect(pod.url);
 	const count = size(10_000, 1000);
-	say(`${kind}, ${workers} workers`);
+	say(`${kind}, workers: ${workers}`);
 	const before = await probe.bytesSent();
 	await sendBurst(sender, { rooms: ['crowd'], count, perSecond: PER_SECOND, bytes: 100 });
 	await waitFor('every message to arrive', () => received >= count);

@@ -10,7 +10,7 @@ const EVERY_MS = 20;
 const WAIT_FOR_THE_REST_MS = 30_000;
 
 async function measure({ scope, size, say }: BenchContext, subject: FleetKind): Promise<Row> {
-	const fleet = await startFleet(scope, subject);
+	const fleet = await startFleet(scope, subject, {});
 	const pod = await fleet.addPod(1);
 	const sentAt: number[] = [];
 	const latencies = new Map<number, number>();

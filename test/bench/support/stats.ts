@@ -6,9 +6,9 @@ export function percentile(values: readonly number[], share: number): number {
 	return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }
 
-/** Enough digits to compare, no more: 0.0123, 1.23, 12.3, 1234. */
+/** Five digits: enough to judge a target by; pages show three. */
 export function round(value: number): number {
-	return Number.isInteger(value) || Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(3));
+	return Number.isInteger(value) ? value : Number(value.toPrecision(5));
 }
 
 /** Runs `work(0)` to `work(count - 1)`, `width` at a time. */
