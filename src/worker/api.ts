@@ -1,13 +1,16 @@
 /** The emit API of this worker: its port, and what it needs of Redis and of Socket.IO. */
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { Server } from 'socket.io';
+import type { Adapter } from 'socket.io-adapter';
+import { missingOf } from '../adapter/requests.ts';
+import { AppError, messageOf } from '../base/errors.ts';
 import type { Closable } from '../base/lifecycle.ts';
 import type { Logger } from '../base/log.ts';
 import type { Config } from '../config/schema.ts';
 import { listen } from '../edge/listen.ts';
 import { DEFAULT_IDEMPOTENCY_WINDOW_MS } from '../emit/emitter.ts';
 import { createApiListener } from '../emit/http.ts';
-import type { SocketLister } from '../emit/queries.ts';
+import type { ListedSocket, SocketLister } from '../emit/queries.ts';
 import { createTokenStore } from '../emit/token-store.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { RedisHandle } from '../redis/client.ts';
@@ -28,8 +31,17 @@ export interface Api extends Closable {
 	readonly port: number;
 }
 
+/** What adapters give for a socket: the socket itself when it is here, a description when it is elsewhere. */
+interface FoundSocket {
+	readonly id: string;
+	readonly rooms: Iterable<string>;
+	readonly handshake: { readonly issued: number };
+	readonly data: unknown;
+}
+
 /** A request is answered within this, whatever Redis does. */
 const WRITE_TIMEOUT_MS = 2000;
+const LIST_TIMEOUT_MS = 2000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const BODY_TIMEOUT_MS = 30_000;
 const CHECK_TIMEOUTS_EVERY_MS = 2000;
@@ -91,16 +103,22 @@ function createSocketLister(io: Server): SocketLister {
 			if (nsp === undefined) {
 				return undefined;
 			}
-			const sockets = await (rooms.length === 0 ? nsp : nsp.in([...rooms])).fetchSockets();
-			return {
-				sockets: sockets.map(({ id, rooms: joined, handshake, data }) => ({
-					id,
-					rooms: [...joined],
-					connectedAt: handshake.issued,
-					data,
-				})),
-				missing: [],
-			};
+			const found = await fetchSockets(nsp.adapter, rooms);
+			return { sockets: found.map(describeSocket), missing: missingOf(found) };
 		},
 	};
+}
+
+/** Asks the adapter itself: what `nsp.fetchSockets()` gives no longer says who did not answer. */
+async function fetchSockets(adapter: Adapter, rooms: readonly string[]): Promise<readonly FoundSocket[]> {
+	const opts = { rooms: new Set(rooms), except: new Set<string>(), flags: { timeout: LIST_TIMEOUT_MS } };
+	try {
+		return (await adapter.fetchSockets(opts)) as FoundSocket[];
+	} catch (error) {
+		throw new AppError('ERR_DEADLINE', `not every worker answered: ${messageOf(error)}`, { cause: error });
+	}
+}
+
+function describeSocket({ id, rooms, handshake, data }: FoundSocket): ListedSocket {
+	return { id, rooms: [...rooms], connectedAt: handshake.issued, data };
 }
