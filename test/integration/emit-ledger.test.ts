@@ -10,6 +10,7 @@ import { lastFirst } from '../support/last-first.ts';
 import { type Pod, startPod } from '../support/pod.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
+import { connectWitness } from '../support/witness.ts';
 
 const APP = fileURLToPath(new URL('../fixtures/emit-app.ts', import.meta.url));
 const TOKEN = 'token-of-the-emit-ledger';
@@ -76,12 +77,13 @@ function post(pod: Pod, number: number): Promise<string | undefined> {
 	});
 }
 
-test('what was answered 202 survives kill -9 of the pod and a restart of Redis, and is there once', async (t) => {
+test('what was answered 202 survives kill -9 of the pod and a restart of Redis, and arrives once, in the order of the stream', async (t) => {
 	const scope = lastFirst(t);
 	// 'no': each write reaches the kernel before its answer; the default may put it off while another is being synced.
 	const redis = await startRedis(scope, { args: ['--appendonly', 'yes', '--appendfsync', 'no'] });
 	const options = { redisUrl: redis.url, apiTokens: TOKEN, workers: 1 };
 	const pods = await Promise.all([startPod(scope, { app: APP, options }), startPod(scope, { app: APP, options })]);
+	const witness = await connectWitness(scope, pods[1].url, { rooms: ['ledger'] });
 	const ledger = new Ledger(pods);
 	await waitFor('events to be accepted', () => ledger.accepted >= 100);
 
@@ -108,6 +110,10 @@ test('what was answered 202 survives kill -9 of the pod and a restart of Redis, 
 			copies.set(number, (copies.get(number) ?? 0) + 1);
 		}
 	}
+	// It was connected to the pod that lived, all the time.
+	const received = (): number[] => witness.events.filter(([name]) => name === 'ledger').map(([, number]) => Number(number));
+	await waitFor('every event that is in the stream to arrive', () => received().length >= copies.size);
+	assert.deepEqual(received(), [...numbers.values()]);
 	const lost = entries.filter(({ id, number }) => id !== undefined && numbers.get(id) !== number);
 	assert.deepEqual(lost, []);
 	assert.deepEqual(
