@@ -104,9 +104,13 @@ export function createEdges(options: EdgeOptions): Edges {
 		return edge;
 	};
 
+	const publicEdge = createEdge(false);
+	// It never listens: connections are given to it. Node starts its timeouts, and its list of connections, only at this event.
+	publicEdge.emit('listening');
+
 	return {
 		front,
-		public: createEdge(false),
+		public: publicEdge,
 		internal: createEdge(true),
 		clientAddressOf,
 		startDraining: () => {

@@ -48,6 +48,10 @@ test('three workers, every request over another connection: all transports work,
 	assert.ok((await pod.metric('socketfleet_forwarded_requests_total', { target: 'sibling', result: 'ok' })) > 50);
 	assert.equal(await pod.metric('socketfleet_unknown_sessions_total'), 0);
 
+	// An idle connection of a browser or a proxy: nobody waits for it.
+	const idle = new Agent({ keepAlive: true });
+	t.after(() => idle.destroy());
+	await send(pod.url, { agent: idle });
 	const reasons: string[] = [];
 	for (const client of clients) {
 		client.on('disconnect', (reason) => reasons.push(reason));
