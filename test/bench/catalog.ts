@@ -92,6 +92,23 @@ export const PROGRAMS = {
 			{ subject: 'pod of 2 workers, io.to(room)', column: 'ratio', is: 'at least', value: 0.95 },
 		],
 	},
+	restart: {
+		title: 'Replacing the workers under load',
+		how:
+			'A pod of 4 workers gets SIGHUP, and replaces them one at a time, while clients open sessions as fast as they can, 16 at a time, each ' +
+			'from an address of its own, and close them again. Refused: any connection that did not become a session, reset ones included. The ' +
+			'spread is that of 2,000 sessions before: the share of the fullest worker, 25 % when even.',
+		columns: [
+			{ key: 'sessions', head: 'sessions during the restart' },
+			{ key: 'refused', head: 'refused' },
+			{ key: 'hung', head: 'hung' },
+			{ key: 'fullestPercent', head: 'fullest of 4 workers, %' },
+		],
+		targets: [
+			{ subject: 'ip-hash', column: 'refused', is: 'at most', value: 0 },
+			{ subject: 'ip-hash', column: 'hung', is: 'at most', value: 0 },
+		],
+	},
 	memory: {
 		title: 'Memory',
 		how:
@@ -197,6 +214,36 @@ export const PROGRAMS = {
 			{ key: 'lost', head: 'lost' },
 		],
 		targets: [{ subject: 'socketfleet, 4 pods', column: 'growth', is: 'at most', value: 1.33 }],
+	},
+	emit: {
+		title: 'Emitting from outside',
+		how:
+			'A process with no Socket.IO server writes events of about 200 bytes to a room, 100 at a time, and waits for the receipts. CPU of that process, ' +
+			'against XADD of the same entries in an ioredis pipeline; all take turns in short rounds. The command reads 300,000 lines from a file; the ' +
+			'start of its process is in its rate.',
+		columns: [CPU_PER_MESSAGE, { key: 'ratio', head: 'against raw XADD' }, { key: 'perSecond', head: 'messages per second' }],
+		targets: [
+			{ subject: 'emitter.to(room).emit(), 100 at a time', column: 'ratio', is: 'at most', value: 1.5 },
+			{ subject: 'emitter.batch(), 100 messages', column: 'ratio', is: 'at most', value: 1.5 },
+			{ subject: 'socketfleet emit --stdin', column: 'perSecond', is: 'at least', value: 30_000 },
+		],
+	},
+	'emit-api': {
+		title: 'The emit API over HTTP',
+		how:
+			'32 keep-alive connections post events of 200 bytes to a pod of one worker and wait for each receipt. CPU is that of the worker and its primary. ' +
+			'The client and Redis run on the same machine. Latency is at a steady 4,000 requests a second, from when a request was due.',
+		columns: [
+			{ key: 'perCpuSecond', head: 'messages per CPU second' },
+			{ key: 'perSecond', head: 'messages per second' },
+			{ key: 'p50Ms', head: 'p50, ms' },
+			{ key: 'p99Ms', head: 'p99, ms' },
+		],
+		targets: [
+			{ subject: 'one message in a request', column: 'perCpuSecond', is: 'at least', value: 8000 },
+			{ subject: 'batches of 100', column: 'perCpuSecond', is: 'at least', value: 30_000 },
+			{ subject: '4000 requests a second', column: 'p99Ms', is: 'at most', value: 20 },
+		],
 	},
 } as const satisfies Record<string, ProgramSpec>;
 
