@@ -1,43 +1,81 @@
-/** The library against plain Socket.IO servers with the official streams adapter, and against a fleet. */
+/** The library against plain Socket.IO servers with the official streams adapter, and against a fleet; Socket.IO's own emitter for comparison. */
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { createAdapter as createPubSubAdapter } from '@socket.io/redis-adapter';
+import { Emitter as OfficialEmitter } from '@socket.io/redis-emitter';
 import { Redis } from 'ioredis';
+import { Server } from 'socket.io';
 import { createEmitter } from '../../src/emit/emitter.ts';
-import { testEmitter } from '../conformance/emitter.ts';
+import { testEmitter, testReceipts } from '../conformance/emitter.ts';
 import setUp from '../fixtures/emit-app.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { type OfficialServer, startOfficialServer } from '../support/official-server.ts';
 import { startPod } from '../support/pod.ts';
-import { startRedis } from '../support/redis-server.ts';
+import { type Scope, startRedis } from '../support/redis-server.ts';
 
 const APP = fileURLToPath(new URL('../fixtures/emit-app.ts', import.meta.url));
 
+testEmitter(
+	{
+		name: 'plain servers and the official streams adapter',
+		async start(t) {
+			// With its Redis gone the official adapter never ends: servers first.
+			const scope = lastFirst(t);
+			const redis = await startRedis(scope);
+			const start = (): Promise<OfficialServer> => startOfficialServer(scope, { redisPort: redis.port, setUp });
+			const urls = (await Promise.all([start(), start()])).map(({ url }) => url);
+			const emitter = createEmitter({ redis: redis.url, stream: 'socket.io', timeoutMs: 30_000 });
+			scope.after(() => emitter.close());
+			return { urls, emitter };
+		},
+	},
+	testReceipts,
+);
+
+testEmitter(
+	{
+		name: 'a fleet',
+		async start(t) {
+			const redis = await startRedis(t);
+			const pod = await startPod(t, { app: APP, options: { redisUrl: redis.url, fleet: 'emit-test' } });
+			const client = new Redis(redis.port, { lazyConnect: true });
+			const emitter = createEmitter({ redis: client, fleet: 'emit-test', timeoutMs: 30_000 });
+			t.after(() => emitter.close());
+			return { urls: [pod.url], emitter };
+		},
+	},
+	testReceipts,
+);
+
 testEmitter({
-	name: 'plain servers and the official streams adapter',
+	name: "Socket.IO's own pub/sub adapter, emitted by Socket.IO's own emitter",
 	async start(t) {
-		// With its Redis gone the official adapter never ends: servers first.
 		const scope = lastFirst(t);
 		const redis = await startRedis(scope);
-		const start = (): Promise<OfficialServer> => startOfficialServer(scope, { redisPort: redis.port, setUp });
-		const urls = (await Promise.all([start(), start()])).map(({ url }) => url);
-		const emitter = createEmitter({ redis: redis.url, stream: 'socket.io', timeoutMs: 30_000 });
-		scope.after(() => emitter.close());
-		return { urls, emitter };
+		const start = (): Promise<string> => startPubSubServer(scope, redis.port);
+		const urls = await Promise.all([start(), start()]);
+		const client = new Redis(redis.port);
+		scope.after(() => client.disconnect());
+		return { urls, emitter: new OfficialEmitter(client) };
 	},
 });
 
-testEmitter({
-	name: 'a fleet',
-	async start(t) {
-		const redis = await startRedis(t);
-		const pod = await startPod(t, { app: APP, options: { redisUrl: redis.url, fleet: 'emit-test' } });
-		const client = new Redis(redis.port, { lazyConnect: true });
-		const emitter = createEmitter({ redis: client, fleet: 'emit-test', timeoutMs: 30_000 });
-		t.after(() => emitter.close());
-		return { urls: [pod.url], emitter };
-	},
-});
+async function startPubSubServer(scope: Scope, redisPort: number): Promise<string> {
+	const [publisher, subscriber] = [new Redis(redisPort), new Redis(redisPort)];
+	const http = createServer();
+	const io = new Server(http, { adapter: createPubSubAdapter(publisher, subscriber) });
+	setUp(io);
+	await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+	scope.after(async () => {
+		await io.close();
+		publisher.disconnect();
+		subscriber.disconnect();
+	});
+	return `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+}
 
 test('with Redis away an emit is refused within its deadline, and the emitter recovers by itself', async (t) => {
 	const redis = await startRedis(t, { args: ['--appendonly', 'yes'] });
