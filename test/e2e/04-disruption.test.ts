@@ -9,7 +9,7 @@ import { Crowd, type Sum } from './ledger.ts';
 const CLIENTS = 300;
 const MESSAGES_PER_SECOND = 10;
 
-/** Clients and messages around what `disturb` does; each client has to be back at its end. */
+/** Clients and messages around what `disturb` does. At its end each client has to be back, with every message once. */
 async function underLoad(t: TestContext, cluster: Cluster, disturb: (crowd: Crowd) => Promise<void>): Promise<Sum> {
 	const crowd = new Crowd(cluster.url);
 	t.after(() => crowd.close());
@@ -20,10 +20,12 @@ async function underLoad(t: TestContext, cluster: Cluster, disturb: (crowd: Crow
 	t.diagnostic(JSON.stringify(sum));
 	assert.equal(crowd.connected(), CLIENTS);
 	assert.ok(sum.acknowledged > 0);
+	assert.equal(sum.lost, 0);
+	assert.equal(sum.repeated, 0);
 	return sum;
 }
 
-clusterTest('a roll-out of three pods: every client comes back and is recovered', async (t, cluster) => {
+clusterTest('a roll-out of three pods: every client comes back, nothing is lost or repeated', async (t, cluster) => {
 	const kube = await useFleet(cluster);
 	const sum = await underLoad(t, cluster, async () => {
 		await restart(kube);
@@ -33,7 +35,7 @@ clusterTest('a roll-out of three pods: every client comes back and is recovered'
 	assert.ok(sum.reconnects >= CLIENTS);
 });
 
-clusterTest('kill -9 of all processes of a pod: every client comes back', async (t, cluster) => {
+clusterTest('kill -9 of all processes of a pod: every client comes back, nothing is lost or repeated', async (t, cluster) => {
 	const kube = await useFleet(cluster);
 	const [pod] = await podsOf(kube);
 	assert.ok(pod);
@@ -47,7 +49,7 @@ clusterTest('kill -9 of all processes of a pod: every client comes back', async 
 	await kube.rolledOut(`deployment/${RELEASE}`);
 });
 
-clusterTest('kubectl drain of a node: the budget holds, every client comes back', async (t, cluster) => {
+clusterTest('kubectl drain of a node: the budget holds, nothing is lost or repeated', async (t, cluster) => {
 	const kube = await useFleet(cluster);
 	const [redis] = await podsOf(kube, RELEASE, 'redis');
 	const node = WORKER_NODES.find((name) => name !== redis?.spec.nodeName) ?? '';

@@ -30,12 +30,17 @@ clusterTest('CPU makes the fleet grow, quiet makes it shrink, and nothing is los
 
 	const stopBurning = burn(t, cluster);
 	await waitFor('a third pod that is ready', async () => (await readyReplicas(kube)) === 3, STATE_TIMEOUT);
+	// More clients, so that the pod that will go has some, whichever it is.
+	await crowd.open(CLIENTS);
 	stopBurning();
 	await waitFor('the third pod to be gone', async () => (await podsOf(kube)).length === 2, { ...STATE_TIMEOUT, timeoutMs: 300_000 });
 
 	const sum = await crowd.settle();
 	t.diagnostic(JSON.stringify(sum));
-	assert.equal(crowd.connected(), CLIENTS);
+	assert.equal(crowd.connected(), 2 * CLIENTS);
+	assert.ok(sum.reconnects > 0);
+	assert.equal(sum.lost, 0);
+	assert.equal(sum.repeated, 0);
 });
 
 /** Keeps event loops busy through the application's own path, until the function that it gives is called. */

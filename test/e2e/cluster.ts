@@ -45,7 +45,7 @@ export async function useCluster(options: { fresh: boolean } = { fresh: false })
 	}
 	await run('kind', ['export', 'kubeconfig', '--name', NAME, '--kubeconfig', KUBECONFIG]);
 	const kube = (namespace: string): Kube => new Kube(KUBECONFIG, namespace);
-	await Promise.all([installServices(kube('kube-system')), image.then((id) => loadImage(kube('kube-system'), id))]);
+	await prepare(kube('kube-system'), image);
 	const address = await run('docker', ['port', `${NAME}-control-plane`, `${TRAEFIK_HOST_PORT}/tcp`]);
 	return { kube, url: `http://${address.split('\n')[0]?.trim()}` };
 }
@@ -67,14 +67,18 @@ async function buildImage(): Promise<string> {
 	return (await run('docker', ['image', 'inspect', '--format', '{{.Id}}', IMAGE])).trim();
 }
 
-/** Once for each image: the id that the nodes have is kept in the cluster. */
-async function loadImage(kube: Kube, id: string): Promise<void> {
-	const loaded = await kube.kubectl(['get', 'configmap', 'e2e-image', '--ignore-not-found', '-o', 'jsonpath={.data.id}']);
-	if (loaded === id) {
+/** Once for each image: what the cluster was prepared for is kept in it. */
+async function prepare(kube: Kube, image: Promise<string>): Promise<void> {
+	const preparedFor = await kube.kubectl(['get', 'configmap', 'e2e', '--ignore-not-found', '-o', 'jsonpath={.data.image}']);
+	if (preparedFor !== '' && preparedFor === (await image)) {
 		return;
 	}
+	await Promise.all([installServices(kube), image.then(loadImage)]);
+	await kube.apply(`{ apiVersion: v1, kind: ConfigMap, metadata: { name: e2e }, data: { image: "${await image}" } }`);
+}
+
+async function loadImage(): Promise<void> {
 	await run('kind', ['load', 'docker-image', IMAGE, '--name', NAME, '--nodes', WORKER_NODES.join(',')], { timeoutMs: 300_000 });
-	await kube.apply(`{ apiVersion: v1, kind: ConfigMap, metadata: { name: e2e-image }, data: { id: "${id}" } }`);
 }
 
 async function installServices(kube: Kube): Promise<void> {

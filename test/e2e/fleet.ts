@@ -17,7 +17,8 @@ export const SMALL: Values = {
 	image: { tag: 'e2e', pullPolicy: 'Never' },
 	replicas: 3,
 	resources: { requests: { cpu: '20m', memory: '64Mi' }, limits: { cpu: null, memory: '512Mi' } },
-	config: { workers: 2, corsOrigin: ['*'] },
+	// Two cores for a whole cluster: a message waits for Redis as long as it has to, or a stall would count as a loss.
+	config: { workers: 2, corsOrigin: ['*'], publishTimeoutMs: 10_000 },
 	drain: { delaySeconds: 5, spreadSeconds: 3, marginSeconds: 5 },
 	rollout: { minReadySeconds: 1 },
 	redis: { bundled: { resources: { requests: { cpu: '20m', memory: '32Mi' } } } },

@@ -10,6 +10,8 @@ const OPEN_AT_ONCE = 30;
 interface Member {
 	readonly socket: Socket;
 	readonly seen: Map<number, number>;
+	/** The first id that was published when it had joined. */
+	firstId: number;
 	/** Reconnects at which the server said `recovered`, and at which it did not. */
 	recovered: number;
 	refused: number;
@@ -59,13 +61,14 @@ export class Crowd {
 
 	async #addMember(): Promise<void> {
 		const socket = createClient(this.#url, 'websocket', { reconnection: true });
-		const member: Member = { socket, seen: new Map(), recovered: 0, refused: 0, disconnectedAt: undefined };
+		const member: Member = { socket, seen: new Map(), firstId: 0, recovered: 0, refused: 0, disconnectedAt: undefined };
 		this.#members.push(member);
 		socket.on('message', (id: number) => member.seen.set(id, (member.seen.get(id) ?? 0) + 1));
 		await connected(socket);
 		socket.off('disconnect');
 		socket.off('connect_error');
 		await socket.timeout(60_000).emitWithAck('join', ROOM);
+		member.firstId = this.#next;
 		socket.on('disconnect', () => {
 			member.disconnectedAt = Date.now();
 		});
@@ -154,7 +157,7 @@ export class Crowd {
 	}
 
 	#sum(): Sum {
-		const missing = (member: Member): number => [...this.#acknowledged].filter((id) => !member.seen.has(id)).length;
+		const missing = ({ seen, firstId }: Member): number => [...this.#acknowledged].filter((id) => id >= firstId && !seen.has(id)).length;
 		const total = (members: readonly Member[], count: (member: Member) => number): number =>
 			members.reduce((sum, member) => sum + count(member), 0);
 		const told = this.#members.filter(({ refused }) => refused > 0);
