@@ -27,6 +27,8 @@ export function toYaml(value: unknown): string {
 }
 
 export interface RenderOptions {
+	/** Folder of another chart than the fleet's. */
+	readonly chart?: string;
 	readonly release?: string;
 	readonly namespace?: string;
 	/** Values files, before `values`. */
@@ -40,8 +42,8 @@ interface Rendered {
 }
 
 function helmTemplate(values: Values, options: RenderOptions): Rendered {
-	const { release = 'sf', namespace = 'demo', files = [] } = options;
-	const args = ['template', release, CHART, '--namespace', namespace, ...files.flatMap((file) => ['-f', file]), '-f', '-'];
+	const { chart = CHART, release = 'sf', namespace = 'demo', files = [] } = options;
+	const args = ['template', release, chart, '--namespace', namespace, ...files.flatMap((file) => ['-f', file]), '-f', '-'];
 	const run = spawnSync('helm', args, { input: toYaml(values), encoding: 'utf8', timeout: 60_000 });
 	if (run.error) {
 		throw new Error('helm could not be run; these tests need it on the PATH', { cause: run.error });
