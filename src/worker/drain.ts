@@ -17,7 +17,17 @@ export interface DrainOptions {
 	readonly spreadMs: number;
 	readonly timeoutMs: number;
 	readonly random?: () => number;
+	/** Given by tests. */
+	readonly clock?: Clock;
 }
+
+interface Clock {
+	/** Milliseconds. */
+	now(): number;
+	sleep(ms: number): Promise<void>;
+}
+
+const SYSTEM_CLOCK: Clock = { now: Date.now, sleep };
 
 export interface DrainResult {
 	/** Sessions and tunnels that were closed in order. */
@@ -35,20 +45,20 @@ const TERMINATING = 3;
 
 /** Resolves when nothing is left, at the latest after `timeoutMs`. */
 export async function drainWorker(options: DrainOptions): Promise<DrainResult> {
-	const { metrics, timeoutMs, servers } = options;
-	const startedAt = Date.now();
+	const { metrics, timeoutMs, servers, clock = SYSTEM_CLOCK } = options;
+	const startedAt = clock.now();
 	const deadline = startedAt + timeoutMs;
 	metrics.set('socketfleet_drain_state', {}, CLOSING);
 	const closed = await closePaced(options, deadline);
 	metrics.inc('socketfleet_drained_connections_total', { how: 'closed' }, closed);
-	while (leftovers(options) > 0 && Date.now() < deadline) {
-		if (Date.now() - startedAt >= IDLE_GRACE_MS) {
+	while (leftovers(options) > 0 && clock.now() < deadline) {
+		if (clock.now() - startedAt >= IDLE_GRACE_MS) {
 			for (const server of servers) {
 				server.closeIdleConnections();
 			}
 		}
 		closeNow(options);
-		await sleep(CHECK_MS);
+		await clock.sleep(CHECK_MS);
 	}
 	metrics.set('socketfleet_drain_state', {}, TERMINATING);
 	const terminated = terminate(options);
@@ -58,14 +68,14 @@ export async function drainWorker(options: DrainOptions): Promise<DrainResult> {
 
 /** Evenly over `spreadMs`, each within its share of it at random: clients that left together would come back together. */
 async function closePaced(options: DrainOptions, deadline: number): Promise<number> {
-	const { spreadMs, random = Math.random } = options;
+	const { spreadMs, random = Math.random, clock = SYSTEM_CLOCK } = options;
 	const closers = currentClosers(options);
-	const startedAt = Date.now();
+	const startedAt = clock.now();
 	for (const [index, close] of closers.entries()) {
 		const dueAt = startedAt + ((index + random()) / closers.length) * spreadMs;
-		const waitMs = Math.min(dueAt, deadline) - Date.now();
+		const waitMs = Math.min(dueAt, deadline) - clock.now();
 		if (waitMs > 1) {
-			await sleep(waitMs);
+			await clock.sleep(waitMs);
 		}
 		close();
 	}

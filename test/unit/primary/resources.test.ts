@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { chooseHeapMb, chooseWorkers, readCgroupLimits } from '../../../src/primary/resources.ts';
+
+const MIB = 1_048_576;
+const NO_LIMITS = { cpus: undefined, memoryBytes: undefined };
+
+function limitsOf(files: Readonly<Record<string, string>>) {
+	return readCgroupLimits((path) => files[path]);
+}
+
+test('limits are read from cgroup v2, then from v1; "no limit" of either is none', () => {
+	const v2 = (cpu: string, memory: string) => limitsOf({ '/sys/fs/cgroup/cpu.max': cpu, '/sys/fs/cgroup/memory.max': memory });
+	assert.deepEqual(v2('150000 100000\n', '536870912\n'), { cpus: 1.5, memoryBytes: 512 * MIB });
+	assert.deepEqual(v2('max 100000\n', 'max\n'), NO_LIMITS);
+	assert.deepEqual(v2('', ''), NO_LIMITS);
+	const v1 = (quota: string, memory: string) =>
+		limitsOf({
+			'/sys/fs/cgroup/cpu/cpu.cfs_quota_us': quota,
+			'/sys/fs/cgroup/cpu/cpu.cfs_period_us': '100000\n',
+			'/sys/fs/cgroup/memory/memory.limit_in_bytes': memory,
+		});
+	assert.deepEqual(v1('250000\n', '1073741824\n'), { cpus: 2.5, memoryBytes: 1024 * MIB });
+	assert.deepEqual(v1('-1\n', '9223372036854771712\n'), NO_LIMITS);
+	assert.deepEqual(limitsOf({}), NO_LIMITS);
+});
+
+test('as many workers as whole CPUs of the quota, never none, never more than the machine has', () => {
+	const auto = (cpus: number | undefined, parallelism: number) => chooseWorkers('auto', { ...NO_LIMITS, cpus }, parallelism);
+	assert.deepEqual([auto(0.2, 8), auto(1.4, 8), auto(1.5, 8), auto(4, 8), auto(16, 8)], [1, 1, 2, 4, 8]);
+	assert.deepEqual([auto(undefined, 6), auto(undefined, 256)], [6, 64]);
+	assert.equal(chooseWorkers(3, { ...NO_LIMITS, cpus: 1 }, 1), 3, 'what was asked for is done');
+});
+
+test('the heap is a share of what the primary leaves, with a floor; what was asked for is done', () => {
+	const heap = (limitMb: number, workers: number) => chooseHeapMb(0, { cpus: undefined, memoryBytes: limitMb * MIB }, workers);
+	assert.equal(heap(1096, 2), 350);
+	assert.equal(heap(128, 4), 64);
+	assert.equal(chooseHeapMb(0, NO_LIMITS, 2), undefined);
+	assert.equal(chooseHeapMb(200, { cpus: undefined, memoryBytes: 4096 * MIB }, 2), 200);
+});
