@@ -1,7 +1,8 @@
 /** One connected client as its session will be saved. Knows rooms and their history, no Redis. */
 import { createHash } from 'node:crypto';
-import type { StreamOffset } from '../redis/stream-offset.ts';
+import { isAfter, STREAM_START, type StreamOffset } from '../redis/stream-offset.ts';
 import type { EngineConnection } from './connections.ts';
+import type { RoomActivity } from './room-activity.ts';
 import { type DroppedKeyListener, encodeSafely } from './safe-data.ts';
 import { encodeRecord, type Room, type RoomStay, type SessionRecord } from './session-record.ts';
 
@@ -27,17 +28,22 @@ export class LiveSession {
 	isUrgent = false;
 	savedAt = 0;
 	readonly #rooms = new Map<Room, StreamOffset>();
+	readonly #activity: RoomActivity;
 	#past: RoomStay[] = [];
 	#dataDigest = '';
+	/** What it was sent when it came back is not in this worker's activity. */
+	#floor: StreamOffset = STREAM_START;
 
-	constructor(nsp: string, pid: string, socket: SessionSocket) {
+	constructor(nsp: string, pid: string, socket: SessionSocket, activity: RoomActivity) {
 		this.nsp = nsp;
 		this.pid = pid;
 		this.socket = socket;
+		this.#activity = activity;
 	}
 
 	/** Takes over the rooms of a session that was restored. */
-	adopt(stays: readonly RoomStay[]): void {
+	adopt(stays: readonly RoomStay[], at: StreamOffset): void {
+		this.#floor = at;
 		for (const { room, from, to } of stays) {
 			if (to === undefined) {
 				this.#rooms.set(room, from);
@@ -77,16 +83,27 @@ export class LiveSession {
 		}
 	}
 
-	encode(at: StreamOffset, onDropped: DroppedKeyListener): string {
-		return encodeRecord(this.#toRecord(at), onDropped);
+	encode(at: StreamOffset, outsideAt: StreamOffset | undefined, onDropped: DroppedKeyListener): string {
+		return encodeRecord(this.#toRecord(at, outsideAt), onDropped);
 	}
 
-	#toRecord(at: StreamOffset): SessionRecord {
+	#toRecord(at: StreamOffset, outsideAt: StreamOffset | undefined): SessionRecord {
 		const stays: RoomStay[] = [...this.#past];
 		for (const [room, from] of this.#rooms) {
 			stays.push({ room, from, to: undefined });
 		}
-		return { nsp: this.nsp, sid: this.socket.id, pid: this.pid, stays, data: this.socket.data, at };
+		return { nsp: this.nsp, sid: this.socket.id, pid: this.pid, stays, data: this.socket.data, at, sentUpTo: this.#sentUpTo(), outsideAt };
+	}
+
+	/** A room that was left may have had messages on their way until then. */
+	#sentUpTo(): StreamOffset {
+		let latest = this.#activity.latestFor(this.#rooms.keys());
+		for (const other of [this.#floor, ...this.#past.map(({ to }) => to)]) {
+			if (other !== undefined && isAfter(other, latest)) {
+				latest = other;
+			}
+		}
+		return latest;
 	}
 
 	#markRooms(): void {

@@ -11,7 +11,7 @@ import type { Logger } from '../base/log.ts';
 import type { Config } from '../config/schema.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { ClaimResult, SessionStore } from '../redis/session-store.ts';
-import { compareOffsets, parseOffset, type StreamOffset } from '../redis/stream-offset.ts';
+import { compareOffsets, isAfter, parseOffset, type StreamOffset } from '../redis/stream-offset.ts';
 import { cutConnection } from './connections.ts';
 import type { OfficialAdapter, RecoverableSocket } from './official.ts';
 import type { OlderEntries } from './older-entries.ts';
@@ -147,7 +147,10 @@ export class Recovery {
 		}
 		const record = await this.#claim(nsp, pid);
 		await this.#waitUntilAt(offset);
-		const replay = new Replay(record, offset, config.maxBufferedBytes);
+		if (record.outsideAt !== undefined && !isAfter(offset, record.outsideAt)) {
+			throw new RefusedError('outside_stream');
+		}
+		const replay = new Replay(record, startOf(record, offset), config.maxBufferedBytes);
 		if ((await older.lead(replay)) === 'incomplete') {
 			throw new RefusedError('trimmed');
 		}
@@ -221,6 +224,11 @@ export class Recovery {
 	#count(reason: Refusal): void {
 		this.#deps.metrics.inc('socketfleet_recovery_total', { result: 'refused', reason }, 1);
 	}
+}
+
+/** A client in a quiet room has an old offset and has missed nothing since: what it may have missed begins where it was last there. */
+function startOf(record: SessionRecord, offset: StreamOffset): StreamOffset {
+	return !isAfter(record.sentUpTo, offset) && isAfter(record.at, offset) ? record.at : offset;
 }
 
 function refusalOf(replay: Replay): Refusal {

@@ -20,13 +20,17 @@ export interface SessionRecord {
 	readonly data: unknown;
 	/** The rooms are those after this entry: joins, leaves and kicks that follow it on the stream are still to be applied. */
 	readonly at: StreamOffset;
+	/** Nothing between this entry and `at` was for the client: if it has seen this one, it has missed nothing up to `at`. */
+	readonly sentUpTo: StreamOffset;
+	/** While this was the last entry, messages were delivered without the stream: only a client that has seen a later one has them all. */
+	readonly outsideAt: StreamOffset | undefined;
 }
 
 type PackedStay = [room: Room, from: string, to?: string];
 
 export function encodeRecord(record: SessionRecord, onDropped: DroppedKeyListener): string {
 	const stays = record.stays.map(({ room, from, to }): PackedStay => (to === undefined ? [room, from] : [room, from, to]));
-	return encodeSafely([record.nsp, record.sid, record.pid, stays, record.at, record.data], onDropped);
+	return encodeSafely([record.nsp, record.sid, record.pid, stays, record.at, record.sentUpTo, record.outsideAt, record.data], onDropped);
 }
 
 /** Undefined when it is not one of ours. */
@@ -40,13 +44,16 @@ export function decodeRecord(text: string): SessionRecord | undefined {
 	if (!Array.isArray(value)) {
 		return undefined;
 	}
-	const [nsp, sid, pid, stays, at, data]: unknown[] = value;
+	const [nsp, sid, pid, stays, at, sentUpTo, outsideAt, data]: unknown[] = value;
 	const offset = parseOffset(at);
-	if (typeof nsp !== 'string' || typeof sid !== 'string' || typeof pid !== 'string' || offset === undefined || !Array.isArray(stays)) {
+	const sent = parseOffset(sentUpTo);
+	if (typeof nsp !== 'string' || typeof sid !== 'string' || typeof pid !== 'string' || !offset || !sent || !Array.isArray(stays)) {
 		return undefined;
 	}
 	const parsed = stays.map(parseStay);
-	return parsed.every((stay) => stay !== undefined) ? { nsp, sid, pid, stays: parsed, at: offset, data: data ?? {} } : undefined;
+	return parsed.every((stay) => stay !== undefined)
+		? { nsp, sid, pid, stays: parsed, at: offset, sentUpTo: sent, outsideAt: parseOffset(outsideAt), data: data ?? {} }
+		: undefined;
 }
 
 function parseStay(value: unknown): RoomStay | undefined {

@@ -11,6 +11,7 @@ import type { Metrics } from '../metrics/registry.ts';
 import type { SessionStore, SessionWrite } from '../redis/session-store.ts';
 import type { StreamOffset } from '../redis/stream-offset.ts';
 import { LiveSession, type SessionSocket } from './live-session.ts';
+import { RoomActivity } from './room-activity.ts';
 import type { Room, RoomStay } from './session-record.ts';
 
 export interface SessionsDeps {
@@ -40,6 +41,8 @@ export class Sessions implements Closable {
 	readonly #deps: SessionsDeps;
 	readonly #live = new Map<string, LiveSession>();
 	readonly #byPid = new Map<string, LiveSession>();
+	readonly #activity = new Map<string, RoomActivity>();
+	readonly #outsideAt = new Map<string, StreamOffset>();
 	/** Last writes of clients that went: to be repeated until Redis has them. */
 	#leaving: SessionWrite[] = [];
 	#epoch: string | undefined;
@@ -68,12 +71,34 @@ export class Sessions implements Closable {
 
 	/** A client is connected now. `stays`: the rooms that it comes back with. */
 	open(nsp: string, pid: string, socket: SessionSocket, stays?: readonly RoomStay[]): void {
-		const session = new LiveSession(nsp, pid, socket);
+		const session = new LiveSession(nsp, pid, socket, this.activityOf(nsp));
 		if (stays) {
-			session.adopt(stays);
+			session.adopt(stays, this.#deps.cursor());
 		}
 		this.#live.set(keyOf(nsp, socket.id), session);
 		this.#byPid.set(pid, session);
+	}
+
+	/** A message was delivered in a namespace without the stream: who did not get it can't be told from the offset any more. */
+	noteOutside(nsp: string): void {
+		const cursor = this.#deps.cursor();
+		if (this.#outsideAt.get(nsp) === cursor) {
+			return;
+		}
+		this.#outsideAt.set(nsp, cursor);
+		for (const session of this.#live.values()) {
+			session.isDirty ||= session.nsp === nsp;
+		}
+	}
+
+	/** What was delivered in a namespace. */
+	activityOf(nsp: string): RoomActivity {
+		let activity = this.#activity.get(nsp);
+		if (activity === undefined) {
+			activity = new RoomActivity();
+			this.#activity.set(nsp, activity);
+		}
+		return activity;
 	}
 
 	find(nsp: string, sid: string): LiveSession | undefined {
@@ -103,7 +128,7 @@ export class Sessions implements Closable {
 		this.#leave({
 			kind: 'release',
 			pid: session.pid,
-			record: session.encode(this.#deps.cursor(), this.#onDropped),
+			record: this.#encode(session),
 			ttlMs: this.#deps.config.recoveryWindowMs,
 		});
 	}
@@ -284,9 +309,13 @@ export class Sessions implements Closable {
 		return {
 			kind: 'save',
 			pid: session.pid,
-			record: session.encode(this.#deps.cursor(), this.#onDropped),
+			record: this.#encode(session),
 			ttlMs: recoveryWindowMs + pingIntervalMs + pingTimeoutMs + refreshMsOf(this.#deps.config),
 		};
+	}
+
+	#encode(session: LiveSession): string {
+		return session.encode(this.#deps.cursor(), this.#outsideAt.get(session.nsp), this.#onDropped);
 	}
 
 	#onSaved(sessions: readonly LiveSession[], results: readonly string[]): void {

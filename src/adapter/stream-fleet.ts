@@ -11,7 +11,7 @@ import { redisKeysOf } from '../redis/keys.ts';
 import { createPublisher, type Publisher } from '../redis/publisher.ts';
 import { readRange } from '../redis/reader.ts';
 import { createSessionStore } from '../redis/session-store.ts';
-import { readStreamInfo, type StreamInfo } from '../redis/stream-info.ts';
+import { readStreamInfo, type StreamInfo, trimmedCountOf } from '../redis/stream-info.ts';
 import { STREAM_START, type StreamOffset, timeOfOffset } from '../redis/stream-offset.ts';
 import { createStreamPort } from '../redis/stream-port.ts';
 import { countSubscribers, Subscriptions } from '../redis/subscriptions.ts';
@@ -315,11 +315,11 @@ class StreamFleet implements FleetAdapter {
 			return;
 		}
 		const { config, metrics } = this.#deps;
-		if (info.completeAfter === STREAM_START) {
+		if (info.first === undefined || trimmedCountOf(info) === 0) {
 			// Nothing has been trimmed yet: it is as long as anyone could ask for.
 			return;
 		}
-		const retentionMs = Math.max(0, timeOfOffset(info.last) - timeOfOffset(info.completeAfter));
+		const retentionMs = timeOfOffset(info.last) - timeOfOffset(info.first);
 		metrics.set('socketfleet_stream_retention_seconds', {}, retentionMs / 1000);
 		const isShort = retentionMs < config.recoveryWindowMs && info.length >= config.streamMaxEntries;
 		this.#retentionProblem = isShort

@@ -5,6 +5,7 @@
 import type { Namespace } from 'socket.io';
 import { Adapter, type BroadcastOptions, type ClusterMessage, type Session } from 'socket.io-adapter';
 import type { EntryMessage, EntryTarget, EventPacket } from '../redis/stream-entry.ts';
+import { parseOffset } from '../redis/stream-offset.ts';
 import type { OfficialAdapter, OutgoingMessage, RecoverableSocket } from './official.ts';
 import type { Recovery } from './recovery.ts';
 import type { Requests } from './requests.ts';
@@ -64,6 +65,7 @@ class StreamNamespace implements HubNamespace {
 	deliver(message: EntryMessage, offset: string): void {
 		switch (message.kind) {
 			case 'broadcast':
+				this.#noteActivity(message.target.rooms, offset);
 				this.broadcast(message.packet, toOptions(message.target), offset);
 				break;
 			case 'join':
@@ -77,6 +79,25 @@ class StreamNamespace implements HubNamespace {
 				break;
 			case 'other':
 				break;
+		}
+	}
+
+	#noteActivity(rooms: readonly Room[], offset: string): void {
+		const { name } = this.#adapter.nsp;
+		const { sessions } = this.#deps;
+		const id = parseOffset(offset);
+		if (id === undefined) {
+			sessions?.noteOutside(name);
+			return;
+		}
+		const activity = sessions?.activityOf(name);
+		if (rooms.length === 0) {
+			activity?.noteAll(id);
+		}
+		for (const room of rooms) {
+			if (this.#adapter.rooms.has(room)) {
+				activity?.note(room, id);
+			}
 		}
 	}
 
@@ -157,6 +178,7 @@ function replaceRequests(adapter: OfficialAdapter, { requests }: NamespaceDeps):
 function replaceRooms(adapter: OfficialAdapter, sessions: Sessions, recovery: Recovery): void {
 	const nsp: Namespace = adapter.nsp;
 	const { addAll, del, delAll } = adapter;
+	adapter.on('delete-room', (room: Room) => sessions.activityOf(nsp.name).forget(room));
 
 	adapter.addAll = (id, rooms) => {
 		const socket = nsp.sockets.get(id) as unknown as RecoverableSocket | undefined;

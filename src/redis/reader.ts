@@ -10,7 +10,7 @@ import type { Logger } from '../base/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { RedisConnection, RedisHandle } from './client.ts';
 import { describeRedisError } from './problems.ts';
-import { isComplete, readStreamInfo } from './stream-info.ts';
+import { isComplete, readStreamInfo, type StreamInfo, trimmedCountOf } from './stream-info.ts';
 import { compareOffsets, parseOffset, type StreamOffset } from './stream-offset.ts';
 
 /** As Redis gave it: `[id, [field, value, ...]]`. */
@@ -44,8 +44,9 @@ export class StreamReader implements Closable {
 	readonly #stop = new AbortController();
 	readonly #connection: RedisConnection;
 	#cursor: StreamOffset;
+	/** How many entries were added up to the cursor, ever; undefined until it is known. */
+	#ordinal: number | undefined;
 	#suspicious = true;
-	#idleReads = 0;
 	#done: Promise<void>;
 
 	/** Begins to read after `cursor`. */
@@ -86,37 +87,48 @@ export class StreamReader implements Closable {
 		const askedAt = performance.now();
 		const reply: unknown = await this.#connection.xread('COUNT', BATCH, 'BLOCK', BLOCK_MS, 'STREAMS', this.#deps.stream, after);
 		const entries = entriesOf(reply);
-		this.#idleReads = entries.length === 0 ? this.#idleReads + 1 : 0;
 		const heldUp = performance.now() - askedAt > HELD_UP_MS;
-		if (this.#suspicious || heldUp || entries.length >= BATCH || this.#idleReads > 0) {
-			if (!(await this.#checkContinuity(after, entries))) {
-				return;
-			}
+		const isDoubtful = this.#suspicious || heldUp || entries.length >= BATCH || entries.length === 0;
+		if (this.#ordinal !== undefined) {
+			this.#ordinal += entries.length;
+		}
+		if (isDoubtful && !(await this.#checkContinuity(after, entries))) {
+			return;
 		}
 		this.#suspicious = false;
 		this.#cursor = parseOffset(entries.at(-1)?.[0]) ?? after;
 		this.#deps.events.onBatch(after, entries);
 	}
 
-	/** Asked after the read: what had been trimmed by then and lies between the cursor and the first entry was never seen. */
+	/** Asked after the read: had entries been trimmed that this reader has not seen? False when the batch is of no use. */
 	async #checkContinuity(after: StreamOffset, entries: readonly RawEntry[]): Promise<boolean> {
 		const info = await readStreamInfo(this.#connection, this.#deps.stream);
 		if (compareOffsets(info.last, after) < 0) {
 			this.#skipTo(info.last, 'rewound');
 			return false;
 		}
-		if (!isComplete(info, after)) {
-			const first = parseOffset(entries[0]?.[0]);
-			// The trim may have taken what this batch holds: then nothing is missing.
-			if (first === undefined || compareOffsets(info.completeAfter, first) < 0) {
-				this.#deps.events.onGap('trimmed', after);
-			}
+		if (this.#hasLost(info, after, entries.length)) {
+			this.#deps.events.onGap('trimmed', after);
+		}
+		if (info.added !== undefined && info.last === (entries.at(-1)?.[0] ?? after)) {
+			this.#ordinal = info.added;
 		}
 		return true;
 	}
 
+	/** Trimming goes from the old end: more were trimmed than had been seen, or, while that is not known, the cursor is no longer there. */
+	#hasLost(info: StreamInfo, after: StreamOffset, read: number): boolean {
+		const trimmed = trimmedCountOf(info);
+		if (trimmed === undefined) {
+			// Before Redis 7 only the publishers' sequences tell.
+			return false;
+		}
+		return this.#ordinal === undefined ? !isComplete(info, after) : trimmed > this.#ordinal - read;
+	}
+
 	#skipTo(cursor: StreamOffset, reason: GapReason): void {
 		this.#cursor = cursor;
+		this.#ordinal = undefined;
 		this.#deps.events.onGap(reason, cursor);
 	}
 }

@@ -5,14 +5,14 @@ import { compareOffsets, parseOffset, STREAM_START, type StreamOffset } from './
 
 export interface StreamInfo {
 	readonly last: StreamOffset;
-	/** Every entry after this one is still there. */
-	readonly completeAfter: StreamOffset;
 	/** Undefined: the stream is empty. */
 	readonly first: StreamOffset | undefined;
 	readonly length: number;
+	/** Entries that were ever added; told by Redis 7 and newer. */
+	readonly added: number | undefined;
 }
 
-const EMPTY: StreamInfo = { last: STREAM_START, completeAfter: STREAM_START, first: undefined, length: 0 };
+const EMPTY: StreamInfo = { last: STREAM_START, first: undefined, length: 0, added: 0 };
 
 export async function readStreamInfo(connection: RedisConnection, stream: string): Promise<StreamInfo> {
 	try {
@@ -34,22 +34,21 @@ export function parseStreamInfo(reply: unknown): StreamInfo {
 		}
 	}
 	const firstEntry = found.get('first-entry');
-	const first = Array.isArray(firstEntry) ? parseOffset(firstEntry[0]) : undefined;
-	const last = parseOffset(found.get('last-generated-id')) ?? STREAM_START;
-	const length = Number(found.get('length') ?? 0);
-	// Redis 7 tells the newest id that was trimmed. Before that all that is known is that nothing is missing from the first entry on.
-	const deleted = parseOffset(found.get('max-deleted-entry-id'));
-	return { last, first, length, completeAfter: deleted ?? (first === undefined ? last : justBefore(first)) };
+	const added = found.get('entries-added');
+	return {
+		last: parseOffset(found.get('last-generated-id')) ?? STREAM_START,
+		first: Array.isArray(firstEntry) ? parseOffset(firstEntry[0]) : undefined,
+		length: Number(found.get('length') ?? 0),
+		added: typeof added === 'number' ? added : undefined,
+	};
 }
 
-/** The greatest id below `offset` that matters: ids of one millisecond count from 0. */
-function justBefore(offset: StreamOffset): StreamOffset {
-	const dash = offset.indexOf('-');
-	const sequence = Number(offset.slice(dash + 1));
-	const ms = Number(offset.slice(0, dash));
-	return (sequence > 0 ? `${ms}-${sequence - 1}` : `${Math.max(0, ms - 1)}-${Number.MAX_SAFE_INTEGER}`) as StreamOffset;
+/** How many entries have been trimmed; undefined when Redis does not tell. */
+export function trimmedCountOf({ added, length }: StreamInfo): number | undefined {
+	return added === undefined ? undefined : added - length;
 }
 
-export function isComplete(info: StreamInfo, after: StreamOffset): boolean {
-	return compareOffsets(after, info.completeAfter) >= 0;
+/** Is every entry after `offset` still there? When Redis can't tell, the answer is no. */
+export function isComplete(info: StreamInfo, offset: StreamOffset): boolean {
+	return trimmedCountOf(info) === 0 || compareOffsets(offset, info.first ?? info.last) >= 0;
 }

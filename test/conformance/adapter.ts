@@ -102,7 +102,9 @@ async function localFlag(stage: Stage): Promise<void> {
 	stage.first.io.local.emit('near');
 	stage.first.io.local.to('all').emit('near');
 	await mark(stage);
-	stage.clients.forEach(({ received }, i) => assert.equal(received('near').length, i === 0 ? 2 : 0));
+	for (const [i, { received }] of stage.clients.entries()) {
+		assert.equal(received('near').length, i === 0 ? 2 : 0);
+	}
 }
 
 async function volatileMessages(stage: Stage): Promise<void> {
@@ -132,12 +134,11 @@ async function orderOfSender(stage: Stage): Promise<void> {
 }
 
 async function acknowledgements({ first, clients }: Stage): Promise<void> {
-	clients.forEach(({ socket }, i) => socket.on('question', (word: string, answer: (text: string) => void) => answer(`${word} ${i}`)));
+	for (const [i, { socket }] of clients.entries()) {
+		socket.on('question', (word: string, answer: (text: string) => void) => answer(`${word} ${i}`));
+	}
 	const answers: unknown = await first.io.to('all').timeout(5000).emitWithAck('question', 'hello');
-	assert.deepEqual(
-		[...(answers as string[])].sort(),
-		clients.map((_, i) => `hello ${i}`),
-	);
+	assert.deepEqual(new Set(answers as string[]), new Set(clients.map((_, i) => `hello ${i}`)));
 	clients[0]?.socket.on('ignored', () => undefined);
 	await assert.rejects(async () => first.io.to('only-0').timeout(300).emitWithAck('ignored'));
 	for (const { socket } of clients) {
@@ -184,10 +185,8 @@ async function serverSideEmits({ nodes, first }: Stage): Promise<void> {
 	assert.deepEqual(heard[1]?.[0], [1, { a: Buffer.from('b') }]);
 	assert.equal(heard[0]?.length, 0);
 	const answers = await first.io.of('/side').serverSideEmitWithAck('ask', 'hi');
-	assert.deepEqual(
-		[...answers].sort(),
-		nodes.slice(1).map((_, i) => `hi from ${i + 1}`),
-	);
+	assert.deepEqual(new Set(answers), new Set(nodes.slice(1).map((_, i) => `hi from ${i + 1}`)));
+	assert.equal(answers.length, nodes.length - 1);
 }
 
 async function namespaces({ nodes, first, last, clients }: Stage, t: TestContext | Scope): Promise<void> {

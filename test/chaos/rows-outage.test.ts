@@ -1,0 +1,116 @@
+/** Rows about things that stop answering: Redis (7), peers (10), clients (15); and what an application keeps in socket.data (8). */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { WebSocket } from 'ws';
+import { giveOffset, join, testRow } from './support/row.ts';
+
+testRow({
+	number: 7,
+	name: 'with Redis frozen, clients of one worker still hear each other',
+	officially: /waited \d+ ms for local delivery/,
+	scenario: async ({ t, redis, kind, start, wait }) => {
+		const node = await start();
+		const client = await join(t, node.url);
+		await giveOffset(node, client);
+		redis.signal('SIGSTOP');
+		t.after(() => redis.signal('SIGCONT'));
+		await node.order('emit', { args: ['frozen', 1] });
+		await wait('local delivery', () => client.of('frozen').length === 1);
+		if (kind === 'ours') {
+			const reasons = await wait('the reason', async () => (await node.order<string[]>('reasons')).join());
+			assert.match(reasons, /in this pod only/);
+		}
+		redis.signal('SIGCONT');
+		await wait('publishing to go on', async () => {
+			await node.order('emit', { args: ['thawed', 1] });
+			return client.of('thawed').length > 0 && (kind === 'official' || (await node.order<string[]>('reasons')).length === 0);
+		});
+		assert.equal(client.of('frozen').length, 1, 'once, though Redis may have had it all the same');
+	},
+});
+
+testRow({
+	number: 7,
+	name: 'with Redis dead, the process lives on, and is whole again when Redis is back',
+	officially: /waited \d+ ms for local delivery/,
+	scenario: async ({ t, redis, kind, start, wait }) => {
+		const [node, other] = await Promise.all([start(), start({ pod: 'BBBB' })]);
+		const client = await join(t, node.url);
+		await giveOffset(node, client);
+		await redis.stop();
+		for (let i = 0; i < 20; i++) {
+			await node.order('emit', { args: ['dead', i] });
+		}
+		await wait('local delivery', () => client.of('dead').length === 20);
+		if (kind === 'ours') {
+			assert.deepEqual(
+				client.of('dead'),
+				Array.from({ length: 20 }, (_, i) => i),
+			);
+		}
+		await redis.start();
+		await wait('messages between servers', async () => {
+			await other.order('emit', { args: ['back', 1] });
+			return client.of('back').length > 0;
+		});
+		assert.equal(node.exit(), undefined);
+	},
+});
+
+testRow({
+	number: 8,
+	name: 'a timer, a function and a cycle in socket.data cost those keys, not the process',
+	officially: /waited \d+ ms for the client to be back on a living server/,
+	scenario: async ({ t, start, wait }) => {
+		const node = await start();
+		const client = await join(t, node.url);
+		await giveOffset(node, client);
+		await client.socket.timeout(20_000).emitWithAck('odd-data');
+		await node.order('cut');
+		await wait('the client to be back on a living server', () => client.connects.length === 2 && node.exit() === undefined);
+		assert.deepEqual(client.connects, [false, true]);
+		assert.deepEqual(await client.socket.timeout(20_000).emitWithAck('data'), { kept: 'kept' });
+	},
+});
+
+testRow({
+	number: 10,
+	name: 'one frozen server makes the answer partial, and says who is missing',
+	officially: /timeout reached/,
+	scenario: async ({ t, start, wait }) => {
+		const [asking, answering, frozen] = await Promise.all([start({ pod: 'AAAA' }), start({ pod: 'BBBB' }), start({ pod: 'CCCC' })]);
+		const client = await join(t, answering.url);
+		await wait('three servers', async () => (await asking.order<number>('servers')) === 3);
+		await wait('the servers to answer', async () => {
+			const { ids, missing } = await asking.order<{ ids: string[]; missing: string[] }>('fetch');
+			return ids.length === 1 && missing.length === 0;
+		});
+		frozen.kill('SIGSTOP');
+		const { ids, missing } = await asking.order<{ ids: string[]; missing: string[] }>('fetch');
+		assert.deepEqual(ids, [client.socket.id]);
+		assert.ok(missing.length === 0 || missing.every((name) => name === 'CCCC/0' || name === 'unknown'), missing.join());
+	},
+});
+
+testRow({
+	number: 15,
+	name: 'a client that does not read is cut off, and its memory is given back',
+	officially: /waited \d+ ms for the server to let go of it/,
+	scenario: async ({ t, start, wait }) => {
+		const node = await start({ options: { maxBufferedBytes: 1_000_000, pingIntervalMs: 60_000, pingTimeoutMs: 60_000 } });
+		const socket = new WebSocket(`${node.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
+		t.after(() => socket.terminate());
+		await once(socket, 'message');
+		socket.send('40');
+		await once(socket, 'message');
+		const state = (): Promise<{ sockets: number; rss: number }> => node.order('state');
+		await wait('the server to know the client', async () => (await state()).sockets === 1);
+		socket.pause();
+		// Far more than the kernel buffers of a connection hold.
+		for (let i = 0; i < 40; i++) {
+			await node.order('emit', { args: ['bulk', 'x'.repeat(900_000)] });
+		}
+		await wait('the server to let go of it', async () => (await state()).sockets === 0);
+		assert.equal(await node.order('metric', { args: ['socketfleet_slow_consumers_total'] }), 1);
+	},
+});

@@ -1,0 +1,166 @@
+/**
+ * A Socket.IO server in a process of its own, with our adapter or the official one as it comes; does what its parent tells it.
+ * Run with the arguments as JSON: see NodeSpec.
+ */
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { createAdapter } from '@socket.io/redis-streams-adapter';
+import { Redis } from 'ioredis';
+import { Server } from 'socket.io';
+import { buildRecoveryOptions, createFleetAdapter } from '../../../src/adapter/create.ts';
+import { missingOf } from '../../../src/adapter/requests.ts';
+import { messageOf } from '../../../src/base/errors.ts';
+import { createLogger } from '../../../src/base/log.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import { createBus } from '../../../src/ipc/bus.ts';
+import { createMetrics, type Metrics } from '../../../src/metrics/registry.ts';
+import { createRedis } from '../../../src/redis/client.ts';
+import type { NodeSpec, Order, Reply } from './protocol.ts';
+
+const spec = JSON.parse(process.argv[2] ?? '{}') as NodeSpec;
+const warnings: string[] = [];
+process.on('warning', ({ name }) => warnings.push(name));
+
+const metrics = createMetrics();
+const { io, reasons } = spec.kind === 'ours' ? await createOurs(metrics) : createOfficial();
+
+for (const name of ['/', ...(spec.namespaces ?? [])]) {
+	const nsp = io.of(name);
+	nsp.use((socket, next) => {
+		const { delayMs, token } = socket.handshake.auth as { delayMs?: number; token?: string };
+		setTimeout(() => next(token === 'expired' ? new Error('expired') : undefined), delayMs ?? 0);
+	});
+	nsp.on('connection', (socket) => {
+		const { rooms = [] } = socket.handshake.auth as { rooms?: string[] };
+		if (!socket.recovered) {
+			void socket.join(rooms);
+		}
+		socket.on('odd-data', (answer: () => void) => {
+			socket.data.kept = 'kept';
+			// What applications do: a timer, a function and a cycle kept where they are at hand.
+			socket.data.timer = setTimeout(() => undefined, 600_000).unref();
+			socket.data.self = socket.data;
+			socket.data.big = 1n;
+			socket.data.call = () => undefined;
+			answer();
+		});
+		socket.on('data', (answer: (data: object) => void) => answer({ kept: socket.data.kept }));
+		socket.on('rooms', (answer: (rooms: string[]) => void) => answer([...socket.rooms]));
+	});
+}
+
+const http = createServer();
+io.attach(http);
+http.listen(0, '127.0.0.1', () => {
+	const address = http.address();
+	process.send?.({ url: typeof address === 'object' && address ? `http://127.0.0.1:${address.port}` : '' });
+});
+
+process.on('message', (order: Order) => {
+	void carryOut(order).then(
+		(value) => process.send?.({ id: order.id, value } satisfies Reply),
+		(error: unknown) => process.send?.({ id: order.id, error: messageOf(error) } satisfies Reply),
+	);
+});
+process.on('disconnect', () => process.exit(0));
+
+async function carryOut({ what, nsp = '/', rooms = [], args = [] }: Order): Promise<unknown> {
+	const target = rooms.length === 0 ? io.of(nsp) : io.of(nsp).to([...rooms]);
+	switch (what) {
+		case 'ping':
+			return 'pong';
+		case 'emit':
+			target.emit(String(args[0]), ...args.slice(1));
+			return undefined;
+		case 'emit-volatile':
+			target.volatile.emit(String(args[0]), ...args.slice(1));
+			return undefined;
+		case 'emit-many':
+			// Numbered, a few in each turn of the event loop.
+			for (let i = 0; i < Number(args[1]); i++) {
+				target.emit(String(args[0]), args[2], i);
+				if (i % 5 === 4) {
+					await new Promise(setImmediate);
+				}
+			}
+			return undefined;
+		case 'kick':
+			io.of(nsp)
+				.in([...rooms])
+				.disconnectSockets(true);
+			return undefined;
+		case 'leave':
+			io.of(nsp)
+				.in([...rooms])
+				.socketsLeave(String(args[0]));
+			return undefined;
+		case 'fetch': {
+			const sockets = await target.fetchSockets();
+			return { ids: sockets.map(({ id }) => id), missing: missingOf(sockets) };
+		}
+		case 'servers':
+			return io.of(nsp).adapter.serverCount();
+		case 'metric':
+			return readMetric(String(args[0]));
+		case 'cut':
+			// In a step of its own, as it happens to a server: what goes wrong there is nobody's to catch.
+			setImmediate(() => {
+				for (const socket of io.of(nsp).sockets.values()) {
+					socket.conn.close();
+				}
+			});
+			return undefined;
+		case 'reasons':
+			return reasons();
+		case 'state':
+			return { warnings, cpuMs: process.cpuUsage().user / 1000, rss: process.memoryUsage().rss, sockets: io.of(nsp).sockets.size };
+	}
+}
+
+/** Sum over all labels. */
+async function readMetric(name: string): Promise<number> {
+	const { own } = await metrics.snapshot();
+	const family = own.find((candidate) => candidate.name === name);
+	return (family?.samples ?? []).reduce((sum, { value }) => sum + value, 0);
+}
+
+async function createOurs(own: Metrics): Promise<{ io: Server; reasons: () => readonly string[] }> {
+	const { config } = loadConfig({
+		env: {},
+		flags: { redisUrl: spec.redisUrl, fleetKey: 'chaos-key-0123456789', ...spec.options },
+		cwd: tmpdir(),
+	});
+	const log = await createLogger({ level: 'warn', format: 'json' });
+	const bus = createBus({ runDir: spec.runDir, slot: spec.slot ?? 0, slots: spec.slots ?? 1, log });
+	await bus.start();
+	const redis = createRedis(config, log, own);
+	const owner = { pod: spec.pod ?? 'AAAA', slot: spec.slot ?? 0 };
+	const fleet = createFleetAdapter({ config, redis, bus, metrics: own, log, owner });
+	const server = new Server({
+		adapter: fleet.adapter,
+		...buildRecoveryOptions(config),
+		pingInterval: config.pingIntervalMs,
+		pingTimeout: config.pingTimeoutMs,
+	});
+	fleet.attach(server);
+	await fleet.start();
+	return { io: server, reasons: () => fleet.reasons() };
+}
+
+function createOfficial(): { io: Server; reasons: () => readonly string[] } {
+	const redis = new Redis(spec.redisUrl, { replyMapping: 'legacy', ...spec.officialRedis });
+	redis.on('error', () => undefined);
+	const prefix = 'socketfleet:default';
+	const server = new Server({
+		adapter: createAdapter(redis, {
+			streamName: `${prefix}:stream`,
+			channelPrefix: `${prefix}:channel`,
+			blockTimeInMs: 1000,
+			...spec.official,
+		}),
+		connectionStateRecovery: { maxDisconnectionDuration: 120_000, skipMiddlewares: false },
+		pingInterval: Number(spec.options?.pingIntervalMs ?? 25_000),
+		pingTimeout: Number(spec.options?.pingTimeoutMs ?? 20_000),
+	});
+	return { io: server, reasons: () => [] };
+}
