@@ -96,11 +96,13 @@ export const PROGRAMS = {
 		title: 'Replacing the workers under load',
 		how:
 			'A pod of 4 workers gets SIGHUP, and replaces them one at a time, while clients open sessions as fast as they can, 16 at a time, each ' +
-			'from an address of its own, and close them again. Refused: any connection that did not become a session, reset ones included. The ' +
+			'from an address of its own, and close them again. Refused: no TCP connection, a reset, or an answer ' +
+			'that is no session. Closed: taken, and closed by the drain before the namespace had answered; clients come back from that by themselves. The ' +
 			'spread is that of 2,000 sessions before: the share of the fullest worker, 25 % when even.',
 		columns: [
 			{ key: 'sessions', head: 'sessions during the restart' },
 			{ key: 'refused', head: 'refused' },
+			{ key: 'closed', head: 'closed' },
 			{ key: 'hung', head: 'hung' },
 			{ key: 'fullestPercent', head: 'fullest of 4 workers, %' },
 		],

@@ -20,17 +20,21 @@ export interface ConnectOptions {
 	readonly onEvent?: (name: string, args: readonly unknown[]) => void;
 }
 
-export class ConnectFailed extends Error {
-	/** `hung`: no answer within the deadline. */
-	readonly reason: 'hung' | 'refused';
+/** `hung`: no answer within the deadline. `closed`: taken, and closed in good order before the namespace answered, as a drain does. */
+export type FailureReason = 'hung' | 'refused' | 'closed';
 
-	constructor(reason: 'hung' | 'refused', message: string) {
+export class ConnectFailed extends Error {
+	readonly reason: FailureReason;
+
+	constructor(reason: FailureReason, message: string) {
 		super(message);
 		this.reason = reason;
 	}
 }
 
 const DEFAULT_DEADLINE_MS = 20_000;
+/** The TCP connection ended without a close frame. RFC 6455, section 7.1.5. */
+const ABNORMAL_CLOSURE = 1006;
 
 export class SocketClient {
 	readonly #socket: WebSocket;
@@ -58,14 +62,14 @@ export class SocketClient {
 		});
 		const client = new SocketClient(socket, options);
 		return new Promise((resolve, reject) => {
-			const fail = (reason: 'hung' | 'refused', message: string): void => {
+			const fail = (reason: FailureReason, message: string): void => {
 				clearTimeout(timer);
 				socket.terminate();
 				reject(new ConnectFailed(reason, message));
 			};
 			const timer = setTimeout(() => fail('hung', `no session within ${deadlineMs} ms`), deadlineMs);
 			socket.on('error', (error) => fail('refused', error.message));
-			socket.on('close', (code) => fail('refused', `closed with ${code}`));
+			socket.on('close', (code) => fail(code === ABNORMAL_CLOSURE ? 'refused' : 'closed', `closed with ${code}`));
 			socket.on('message', (data: Buffer) => {
 				if (client.#receive(data.toString())) {
 					clearTimeout(timer);

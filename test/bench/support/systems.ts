@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { OptionKey } from '../../../src/config/schema.ts';
-import { startPod } from '../../support/pod.ts';
+import { type Pod, startPod } from '../../support/pod.ts';
 import type { Scope } from '../../support/redis-server.ts';
 import { waitFor } from '../../support/wait.ts';
 import type { Settings } from '../servers/settings.ts';
@@ -19,15 +19,19 @@ export interface System {
 	hasEnded(): boolean;
 }
 
+export interface OurSystem extends System {
+	readonly pod: Pod;
+}
+
 /** A pod as it is shipped, with the application of the benchmarks. */
-export async function startOurs(scope: Scope, options: Partial<Record<OptionKey, unknown>>): Promise<System> {
+export async function startOurs(scope: Scope, options: Partial<Record<OptionKey, unknown>>): Promise<OurSystem> {
 	const { cli, app } = compile();
 	const pod = await startPod(scope, { cli, app, options: { ...DRAIN_OFF, ...options } });
 	let ended = false;
 	void pod.exited.then(() => {
 		ended = true;
 	});
-	return { url: pod.url, pid: pod.pid, hasEnded: () => ended };
+	return { pod, url: pod.url, pid: pod.pid, hasEnded: () => ended };
 }
 
 /** `slot`: which of several independent processes it is. */
