@@ -13,7 +13,7 @@ const ROWS: readonly (readonly [RegExp, RedisProblem['reason'], (where: string) 
 		'auth',
 		(where) => `Redis at ${where} refuses the user or password: check redisUsername and redisPassword`,
 	],
-	[/NOPERM/, 'auth', (where) => `Redis at ${where}: this user lacks a permission, see the ACL in docs/guides/redis.md`],
+	[/NOPERM/, 'auth', (where) => `Redis at ${where}: this user lacks a permission, see the ACL in docs/operations/redis.md`],
 	[/READONLY/, 'read-only', (where) => `Redis at ${where} is a read-only replica: point redisUrl at the master, or use redisMode sentinel`],
 	[
 		/^OOM|used memory > 'maxmemory'/,
