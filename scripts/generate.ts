@@ -6,11 +6,15 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { renderOpenApi } from '../src/emit/openapi.ts';
 import { renderRulesTemplate } from './alerts/rules.ts';
+import { renderBenchmarks } from './benchmarks-doc.ts';
 import { renderChartReadme } from './chart-docs.ts';
 import { renderValuesSchema } from './chart-schema.ts';
 import { renderCrd, renderCrdReference } from './crd.ts';
+import { DASHBOARDS } from './dashboards/dashboards.ts';
+import { renderDashboard } from './dashboards/render.ts';
 import { renderAlerts } from './reference/alerts.ts';
 import { renderConfiguration } from './reference/configuration.ts';
+import { renderDashboards } from './reference/dashboards.ts';
 import { renderErrors } from './reference/errors.ts';
 import { renderMetrics } from './reference/metrics.ts';
 
@@ -25,7 +29,13 @@ const TARGETS: readonly Target[] = [
 	{ path: 'docs/reference/metrics.md', render: renderMetrics },
 	{ path: 'docs/reference/errors.md', render: renderErrors },
 	{ path: 'docs/reference/openapi.json', render: renderOpenApi },
+	{ path: 'docs/benchmarks.md', render: () => renderBenchmarks() },
 	{ path: 'docs/reference/alerts.md', render: renderAlerts },
+	{ path: 'docs/reference/dashboards.md', render: renderDashboards },
+	...DASHBOARDS.map((dashboard) => ({
+		path: `helm/socketfleet/dashboards/${dashboard.id}.json`,
+		render: () => renderDashboard(dashboard),
+	})),
 	{ path: 'helm/socketfleet/rules/alerts.yaml', render: renderRulesTemplate },
 	{ path: 'helm/socketfleet/values.schema.json', render: renderValuesSchema },
 	{ path: 'helm/socketfleet/README.md', render: renderChartReadme },

@@ -31,6 +31,7 @@ const TOGGLES: readonly (readonly [path: string, reads: Reads, on: unknown, off:
 	['monitoring.podMonitor.enabled', has('PodMonitor'), true, false],
 	['monitoring.serviceMonitor.enabled', has('ServiceMonitor'), true, false],
 	['monitoring.rules.enabled', has('PrometheusRule'), true, false],
+	['monitoring.dashboards.enabled', has('ConfigMap', 'sf-dashboards'), true, false],
 	['service.proxyProtocol', addressSource, 'proxy-protocol', 'socket'],
 	['redis.bundled.persistence.enabled', (objects) => pick(find(objects, 'StatefulSet'), 'spec.volumeClaimTemplates.length'), 1, undefined],
 	['drain.failReadinessFirst', deployment('spec.template.spec.containers.0.lifecycle.preStop.sleep.seconds'), undefined, 15],

@@ -169,6 +169,16 @@ const SCENARIOS: readonly Scenario[] = [
 		fires: { RetentionShort: undefined },
 	},
 	{
+		what: 'a stream of one entry, to which nobody writes',
+		series: [
+			...fleet([]).filter(([metric]) => !/stream_(retention|entries)/.test(metric)),
+			['socketfleet_stream_retention_seconds', '0x40'],
+			['socketfleet_stream_entries_read_total', '500x40'],
+		],
+		atMinutes: 30,
+		fires: {},
+	},
+	{
 		what: 'no affinity: three requests of each session go to the other pod',
 		series: fleet([['socketfleet_forwarded_requests_total{target="pod",result="ok"}', '0+3600x40']]),
 		atMinutes: 39,
