@@ -1,0 +1,227 @@
+/** The operator on a real cluster: its rights, what it refuses, and what only it can do, with clients that notice every message. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { CommandFailed, type Kube } from '../support/kube.ts';
+import { toYaml, type Values } from '../support/kube-chart.ts';
+import { waitFor } from '../support/wait.ts';
+import { type Cluster, clusterTest } from './cluster.ts';
+import { podsOf, RELEASE, reachable, SHARED_NAMESPACE, STATE_TIMEOUT, useNamespace } from './fleet.ts';
+import { Crowd } from './ledger.ts';
+
+const OPERATOR_CHART = fileURLToPath(new URL('../../helm/socketfleet-operator', import.meta.url));
+const APP = readFileSync(new URL('app/app.js', import.meta.url), 'utf8');
+const SYSTEM = 'socketfleet-system';
+const OPERATOR = 'socketfleet-operator';
+const NAMESPACE = 'e2e-operator';
+const FLEET = 'chat';
+const CLIENTS = 120;
+const MESSAGES_PER_SECOND = 10;
+
+const SPEC = {
+	replicas: 3,
+	image: { tag: 'e2e', pullPolicy: 'Never' },
+	app: { files: { 'app.js': APP } },
+	resources: { requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '512Mi' } },
+	config: { workers: 2, corsOrigin: ['*'], publishTimeoutMs: 10_000 },
+	drain: { delaySeconds: 5, spreadSeconds: 3, marginSeconds: 10 },
+	rollout: { minReadySeconds: 2 },
+	redis: { bundled: { resources: { requests: { cpu: '20m', memory: '32Mi' } } } },
+	ingress: { enabled: true, controller: 'traefik' },
+};
+
+function fleet(spec: Values = SPEC, name = FLEET): string {
+	return toYaml({ apiVersion: 'socketfleet.dev/v1alpha1', kind: 'SocketFleet', metadata: { name }, spec });
+}
+
+async function useOperator(cluster: Cluster): Promise<Kube> {
+	const system = await useNamespace(cluster, SYSTEM);
+	await system.helm(['upgrade', '--install', OPERATOR, OPERATOR_CHART, '-f', '-'], {
+		input: toYaml({ image: { tag: 'e2e', pullPolicy: 'Never' }, resources: { requests: { cpu: '20m', memory: '64Mi' } } }),
+	});
+	await system.rolledOut(`deployment/${OPERATOR}`);
+	return system;
+}
+
+/** A fleet that is ready, alone behind Traefik. */
+async function useSocketFleet(cluster: Cluster): Promise<Kube> {
+	await useOperator(cluster);
+	await cluster.kube(SHARED_NAMESPACE).helm(['uninstall', RELEASE, '--ignore-not-found', '--wait', '--timeout', '120s']);
+	const kube = await useNamespace(cluster, NAMESPACE);
+	await kube.apply(fleet());
+	await settled(kube, SPEC.replicas);
+	await reachable(cluster.url);
+	return kube;
+}
+
+/** Until so many pods are ready and the operator has nothing left to do. */
+async function settled(kube: Kube, replicas: number): Promise<void> {
+	await waitFor(
+		`${replicas} pods and a fleet that is stable`,
+		async () => {
+			const { metadata, status } = await kube.json<FleetObject>(['get', 'sfleet', FLEET]);
+			const verdict = (type: string): string | undefined => status?.conditions.find((each) => each.type === type)?.status;
+			const seen = status?.observedGeneration === metadata.generation && status.readyReplicas === replicas && status.replicas === replicas;
+			return seen && verdict('Ready') === 'True' && verdict('Progressing') === 'False' && (await allPods(kube)).length === replicas;
+		},
+		STATE_TIMEOUT,
+	);
+}
+
+interface FleetObject {
+	readonly metadata: { readonly generation: number };
+	readonly status?: {
+		readonly observedGeneration: number;
+		readonly replicas: number;
+		readonly readyReplicas: number;
+		readonly conditions: readonly { readonly type: string; readonly status: string; readonly message: string }[];
+	};
+}
+
+/** With those on their way out, as `name` or `-name`. */
+async function allPods(kube: Kube): Promise<string[]> {
+	const selector = `app.kubernetes.io/instance=${FLEET},app.kubernetes.io/component=fleet`;
+	const { items } = await kube.json<{ items: { metadata: { name: string; deletionTimestamp?: string } }[] }>([
+		'get',
+		'pods',
+		'-l',
+		selector,
+	]);
+	return items.map(({ metadata }) => `${metadata.deletionTimestamp === undefined ? '' : '-'}${metadata.name}`);
+}
+
+async function eventsOf(kube: Kube, reason: string): Promise<string[]> {
+	const selector = `involvedObject.kind=SocketFleet,reason=${reason}`;
+	const { items } = await kube.json<{ items: { message: string }[] }>(['get', 'events', '--field-selector', selector]);
+	return items.map(({ message }) => message);
+}
+
+async function underLoad(t: TestContext, cluster: Cluster, disturb: (crowd: Crowd) => Promise<void>): Promise<void> {
+	const crowd = new Crowd(cluster.url);
+	t.after(() => crowd.close());
+	await crowd.open(CLIENTS);
+	await crowd.publish(MESSAGES_PER_SECOND);
+	await disturb(crowd);
+	const sum = await crowd.settle();
+	t.diagnostic(JSON.stringify(sum));
+	assert.ok(sum.acknowledged > 0 && sum.reconnects > 0);
+	assert.equal(sum.lost, 0);
+	assert.equal(sum.repeated, 0);
+}
+
+clusterTest('operator: what it may do, and what not', async (_t, cluster) => {
+	const system = await useOperator(cluster);
+	const can = async (verb: string, resource: string, ...more: string[]): Promise<boolean> => {
+		const as = `--as=system:serviceaccount:${SYSTEM}:${OPERATOR}`;
+		const answer = await system.kubectl(['auth', 'can-i', verb, resource, as, ...more]).catch((error: unknown) => {
+			assert.ok(error instanceof CommandFailed);
+			return error.output;
+		});
+		return answer.trim().startsWith('yes');
+	};
+	for (const [verb, resource] of [
+		['patch', 'deployments.apps'],
+		['get', 'secrets'],
+		['patch', 'socketfleets.socketfleet.dev/status'],
+		['watch', 'pods'],
+	] as const) {
+		assert.equal(await can(verb, resource, '--all-namespaces'), true, `${verb} ${resource}`);
+	}
+	for (const [verb, resource] of [
+		['list', 'secrets'],
+		['delete', 'pods'],
+		['create', 'pods/exec'],
+		['create', 'clusterroles.rbac.authorization.k8s.io'],
+		['get', 'nodes'],
+		['delete', 'socketfleets.socketfleet.dev'],
+		['patch', 'customresourcedefinitions.apiextensions.k8s.io'],
+	] as const) {
+		assert.equal(await can(verb, resource, '--all-namespaces'), false, `${verb} ${resource}`);
+	}
+});
+
+clusterTest('operator: specs that contradict themselves are refused with the field and what to do', async (_t, cluster) => {
+	await useOperator(cluster);
+	const kube = await useNamespace(cluster, NAMESPACE);
+	const refusals: readonly (readonly [Values, RegExp])[] = [
+		[{ redis: { source: 'none' } }, /spec\.replicas: .*redis\.source is none: several pods exchange messages through Redis/],
+		[{ redis: { source: 'external' } }, /spec\.redis\.url: .*source is external: set url/],
+		[{ config: { redisUrl: 'redis://x' } }, /redisUrl/],
+		[{ config: { workers: 0 } }, /spec\.config\.workers: .*from 1 to 64, or auto/],
+		[{ ingress: { controller: 'alb', affinity: { mode: 'source' } } }, /spec\.ingress\.affinity\.mode: .*no affinity by source address/],
+		[{ rebalance: { enabled: true }, ingress: { enabled: true, controller: 'traefik' } }, /spec\.rebalance\.enabled: .*would move nobody/],
+		[{ rollout: { maxSurge: 3 } }, /spec\.rollout\.paced: .*needs maxSurge 1/],
+		[{ autoscaling: { enabled: true, minReplicas: 5, maxReplicas: 2 } }, /minReplicas is above maxReplicas/],
+	];
+	for (const [spec, message] of refusals) {
+		await assert.rejects(kube.apply(fleet(spec, 'wrong'), ['--dry-run=server']), (error) => {
+			assert.ok(error instanceof CommandFailed);
+			assert.match(error.output, message);
+			return true;
+		});
+	}
+	await assert.rejects(kube.apply(fleet({}, '9-is-no-letter'), ['--dry-run=server']), /must start with a letter/);
+});
+
+clusterTest(
+	'operator: scale-down under load takes the emptiest pods, though the leader dies in the middle; nothing lost or repeated',
+	async (t, cluster) => {
+		const kube = await useSocketFleet(cluster);
+		const system = cluster.kube(SYSTEM);
+		await underLoad(t, cluster, async () => {
+			await kube.kubectl(['scale', 'sfleet', FLEET, '--replicas=1']);
+			await waitFor('the first pod to drain', async () => (await eventsOf(kube, 'PodDraining')).length > 0, STATE_TIMEOUT);
+			const holder = await system.kubectl(['get', 'lease', OPERATOR, '-o', 'jsonpath={.spec.holderIdentity}']);
+			await system.kubectl(['delete', 'pod', holder.split('_')[0] ?? '', '--force', '--grace-period=0']);
+			await settled(kube, 1);
+		});
+		assert.deepEqual(await eventsOf(kube, 'DrainOverdue'), []);
+		assert.equal((await eventsOf(kube, 'PodDrained')).length, 2);
+		// A Deployment that went down before its pods were empty would have had them terminate with clients.
+		assert.match((await eventsOf(kube, 'PodDraining')).join('\n'), /Draining pod .* to scale down to 1 \(\d+ connections, the fewest\)/);
+		await kube.kubectl(['scale', 'sfleet', FLEET, '--replicas=3']);
+		await settled(kube, 3);
+	},
+);
+
+clusterTest('operator: a roll-out replaces a pod only when the one before is gone; nothing lost or repeated', async (t, cluster) => {
+	const kube = await useSocketFleet(cluster);
+	const before = await podsOf(kube, FLEET);
+	let mostLeaving = 0;
+	await underLoad(t, cluster, async () => {
+		await kube.kubectl([
+			'patch',
+			'sfleet',
+			FLEET,
+			'--type=merge',
+			'-p',
+			JSON.stringify({ spec: { podAnnotations: { rolled: String(Date.now()) } } }),
+		]);
+		await waitFor(
+			'every pod to be new',
+			async () => {
+				const pods = await allPods(kube);
+				mostLeaving = Math.max(mostLeaving, pods.filter((name) => name.startsWith('-')).length);
+				const old = pods.filter((name) => before.some(({ metadata }) => name.endsWith(metadata.name)));
+				return old.length === 0;
+			},
+			{ timeoutMs: 240_000, everyMs: 300 },
+		);
+		await settled(kube, 3);
+	});
+	assert.equal(mostLeaving, 1, 'pods that drained at once');
+});
+
+clusterTest('operator: a fleet that is deleted leaves nothing behind', async (_t, cluster) => {
+	const kube = await useSocketFleet(cluster);
+	await kube.kubectl(['delete', 'sfleet', FLEET, '--timeout=120s']);
+	const kinds = 'all,secrets,configmaps,serviceaccounts,ingresses,networkpolicies,poddisruptionbudgets';
+	await waitFor(
+		'nothing to be left',
+		async () => (await kube.kubectl(['get', kinds, '-l', `app.kubernetes.io/instance=${FLEET}`, '-o', 'name'])) === '',
+		STATE_TIMEOUT,
+	);
+	await cluster.kube(SYSTEM).helm(['uninstall', OPERATOR, '--wait', '--timeout', '120s']);
+	assert.match(await kube.kubectl(['get', 'crd', 'socketfleets.socketfleet.dev', '-o', 'name']), /socketfleets/, 'the definition is kept');
+});
