@@ -21,7 +21,9 @@ const TEST_PROGRAMS = {
 	haproxy: 'haproxy',
 	chromium: 'chromium',
 	'systemd-analyze': 'systemd',
+	prometheus: 'prometheus',
 	promtool: 'prometheus',
+	amtool: 'prometheus-alertmanager',
 };
 
 const say = (text) => process.stderr.write(`bootstrap: ${text}\n`);

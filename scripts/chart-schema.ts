@@ -51,9 +51,9 @@ function configSchema(): JsonSchema {
 }
 
 function alertsSchema(): JsonSchema {
-	const schemas = Object.entries(alertValues()).map(([key, { enabled: _, ...times }]): [string, JsonSchema] => [
+	const schemas = Object.entries(alertValues()).map(([key, values]): [string, JsonSchema] => [
 		key,
-		object({ enabled: flag, ...Object.fromEntries(Object.keys(times).map((time) => [time, duration])) }),
+		object(Object.fromEntries(Object.keys(values).map((name) => [name, name === 'enabled' ? flag : duration]))),
 	]);
 	return object(Object.fromEntries(schemas));
 }

@@ -229,7 +229,7 @@ function readNothing(t: TestContext, url: string): void {
 	socket.on('error', () => undefined);
 	socket.on('open', () => socket.send('40'));
 	socket.on('message', (data) => {
-		if (String(data).startsWith('40')) {
+		if ((data as Buffer).toString().startsWith('40')) {
 			socket.send(`42["flood",${FLOOD_BYTES}]`);
 			socket.pause();
 		}

@@ -29,7 +29,7 @@ test('10,000 namespaces and rooms of a hostile client leave a page that is small
 	await once(hostile, 'open');
 	let greeted = 0;
 	hostile.on('message', (data) => {
-		const packet = String(data);
+		const packet = (data as Buffer).toString();
 		if (packet === '2') {
 			hostile.send('3');
 		}

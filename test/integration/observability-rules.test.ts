@@ -1,7 +1,7 @@
 /** Alert rules by promtool: each alert has input that fires it and input that looks alike and must not. Time is promtool's, nothing runs. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -322,4 +322,39 @@ function promtool(dir: string, ...args: readonly string[]): void {
 		throw new Error('promtool could not be run; Debian has it in the package prometheus', { cause: error });
 	}
 	assert.equal(status, 0, `${stdout}${stderr}`);
+}
+
+test('the Alertmanager recipe is valid, and every alert reaches the receiver of its severity', () => {
+	const file = join(ROOT, 'docs/recipes/alertmanager/alertmanager.yml');
+	assert.match(amtool('check-config', file), /SUCCESS/);
+	for (const { alert, labels } of RULES) {
+		const all = [`alertname=${alert}`, 'namespace=demo', `severity=${labels.severity}`, `fleet=${labels.fleet}`];
+		const receiver = amtool('config', 'routes', 'test', `--config.file=${file}`, ...all).trim();
+		assert.equal(receiver, labels.severity === 'critical' ? 'on-call' : 'mail', alert);
+	}
+	const names = readFileSync(file, 'utf8').match(/Socketfleet\w+|\((\w+\|)+\w+\)/g) ?? [];
+	const known = new Set(RULES.map(({ alert }) => alert));
+	const inhibited = names.flatMap((name) =>
+		name.startsWith('(')
+			? name
+					.slice(1, -1)
+					.split('|')
+					.map((each) => `Socketfleet${each}`)
+			: [name],
+	);
+	assert.deepEqual(
+		inhibited.filter((name) => !known.has(name)),
+		[],
+		'alerts that are named and do not exist',
+	);
+	assert.ok(inhibited.length >= 7);
+});
+
+function amtool(...args: readonly string[]): string {
+	const { status, stdout, stderr, error } = spawnSync('amtool', args, { encoding: 'utf8', timeout: 60_000 });
+	if (error) {
+		throw new Error('amtool could not be run; Debian has it in the package prometheus-alertmanager', { cause: error });
+	}
+	assert.equal(status, 0, `${stdout}${stderr}`);
+	return stdout;
 }
