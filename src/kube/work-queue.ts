@@ -113,7 +113,7 @@ export class WorkQueue<K extends string> {
 		if (result.kind === 'failed') {
 			const failures = this.#failures.get(key) ?? 0;
 			this.#failures.set(key, failures + 1);
-			// A change does not cut the back-off short: a broken fleet that is touched often must not starve the others.
+			// What changed meanwhile was perhaps our own half-done work: it waits too, or a broken fleet would starve the others.
 			this.#again.delete(key);
 			this.addAfter(key, backoffMs(failures, this.#options.backoff));
 			return;

@@ -66,7 +66,7 @@ test('a key that is added while it is worked on is worked on once more, afterwar
 	assert.deepEqual(seen, ['a', 'a']);
 });
 
-test('failures are tried again ever later, and a change does not cut that short; a success forgets them', async (t) => {
+test('failures are tried again ever later, also when the key changed meanwhile; a success forgets them', async (t) => {
 	mock.timers.enable({ apis: ['setTimeout', 'Date'] });
 	t.after(() => mock.timers.reset());
 	const { queue, seen, finish } = createHarness();

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KubeError } from '../../../src/kube/errors.ts';
-import { keyOf, pick, RESOURCES } from '../../../src/kube/object.ts';
-import { FINALIZER } from '../../../src/operator/api/fleet.ts';
-import { FleetWorld } from '../../support/fleet-world.ts';
+import { KubeError } from '../../src/kube/errors.ts';
+import { keyOf, pick, RESOURCES } from '../../src/kube/object.ts';
+import { FINALIZER } from '../../src/operator/api/fleet.ts';
+import { FleetWorld } from '../support/fleet-world.ts';
 
 const ref = { namespace: 'demo', name: 'chat' };
 
