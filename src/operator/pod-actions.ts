@@ -37,7 +37,8 @@ export function readPods({ podAdmin, adminToken, log }: PodTools, pods: readonly
 				return pod;
 			}
 			try {
-				return { ...pod, readings: parseReadings(await podAdmin.metrics(pod, adminToken)) };
+				const [metrics, reasons] = await Promise.all([podAdmin.metrics(pod, adminToken), podAdmin.reasons(pod)]);
+				return { ...pod, readings: parseReadings(metrics), reasons };
 			} catch (error) {
 				log.debug({ pod: pod.name, err: messageOf(error) }, 'a pod could not be read');
 				return pod;

@@ -1,10 +1,13 @@
 /** The admin port of a pod: its metrics, and what an operator asks of it. Every request has a deadline. */
 import { AppError, messageOf } from '../base/errors.ts';
 import type { FleetPod } from './pods.ts';
+import { parseReasons } from './readings.ts';
 
 export interface PodAdmin {
 	/** The text of its metrics. Throws ERR_UNREACHABLE or ERR_UNAUTHORIZED, as all of them. */
 	metrics(pod: Address, token: string): Promise<string>;
+	/** What the pod itself says is wrong with it, as sentences. */
+	reasons(pod: Address): Promise<readonly string[]>;
 	/** Out of service: readiness fails, then its connections are closed. */
 	cordon(pod: Address, token: string, pace: { readonly delayMs: number; readonly spreadMs: number }): Promise<void>;
 	uncordon(pod: Address, token: string): Promise<void>;
@@ -19,14 +22,14 @@ const TIMEOUT_MS = 3000;
 
 /** `adminPort` differs from the fleets' only in tests. */
 export function createPodAdmin(adminPort = ADMIN_PORT): PodAdmin {
-	const call = async (pod: Address, method: string, path: string, token: string): Promise<string> => {
+	const call = async (pod: Address, method: string, path: string, token: string, accepts: readonly number[] = []): Promise<string> => {
 		const host = pod.ip.includes(':') ? `[${pod.ip}]` : pod.ip;
 		const headers: Record<string, string> = token === '' ? {} : { authorization: `Bearer ${token}` };
 		let response: Response;
 		try {
 			response = await fetch(`http://${host}:${adminPort}${path}`, { method, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
 			const text = await response.text();
-			if (response.ok) {
+			if (response.ok || accepts.includes(response.status)) {
 				return text;
 			}
 		} catch (error) {
@@ -37,6 +40,7 @@ export function createPodAdmin(adminPort = ADMIN_PORT): PodAdmin {
 	};
 	return {
 		metrics: (pod, token) => call(pod, 'GET', '/metrics', token),
+		reasons: async (pod) => parseReasons(await call(pod, 'GET', '/readyz', '', [503])),
 		cordon: async (pod, token, { delayMs, spreadMs }) => {
 			await call(pod, 'POST', `/drain?delayMs=${delayMs}&spreadMs=${spreadMs}`, token);
 		},

@@ -20,11 +20,13 @@ export interface FleetPod {
 	readonly problem: string | undefined;
 	/** Undefined when it did not answer. */
 	readonly readings: PodReadings | undefined;
+	/** What it says is wrong with it. */
+	readonly reasons: readonly string[];
 }
 
 const HARMLESS = new Set(['ContainerCreating', 'PodInitializing']);
 
-export function toFleetPod(pod: KubeObject, readings?: PodReadings): FleetPod {
+export function toFleetPod(pod: KubeObject): FleetPod {
 	const { name, namespace = '', uid = '', annotations = {}, creationTimestamp = '', deletionTimestamp } = pod.metadata;
 	const since = Date.parse(annotations[DRAINING_ANNOTATION] ?? '');
 	return {
@@ -38,7 +40,8 @@ export function toFleetPod(pod: KubeObject, readings?: PodReadings): FleetPod {
 		createdMs: Date.parse(creationTimestamp) || 0,
 		drainingSinceMs: Number.isNaN(since) ? undefined : since,
 		problem: problemOf(pod),
-		readings,
+		readings: undefined,
+		reasons: [],
 	};
 }
 

@@ -12,6 +12,7 @@ export interface PodReadings {
 	readonly openedSessions: number;
 }
 
+const EXPECTED = /^(draining$|out of service on request)/;
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/;
 
 export function parseReadings(text: string): PodReadings {
@@ -31,4 +32,10 @@ export function parseReadings(text: string): PodReadings {
 		forwardedToPods: sum('socketfleet_forwarded_requests_total', 'target="pod"'),
 		openedSessions: sum('socketfleet_sessions_opened_total'),
 	};
+}
+
+/** From the body of `/readyz`. That a pod drains is known, and nothing wrong. */
+export function parseReasons(body: string): readonly string[] {
+	const { reasons } = JSON.parse(body) as { readonly reasons?: readonly unknown[] };
+	return (reasons ?? []).filter((reason): reason is string => typeof reason === 'string' && !EXPECTED.test(reason));
 }

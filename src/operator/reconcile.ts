@@ -6,7 +6,7 @@ import type { Logger } from '../base/log.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isFailure } from '../kube/errors.ts';
 import type { EventInput, EventRecorder } from '../kube/events.ts';
-import { apiVersionOf, type ObjectKey, pick, RESOURCES } from '../kube/object.ts';
+import { apiVersionOf, type ObjectKey, pickText, RESOURCES } from '../kube/object.ts';
 import type { WorkResult } from '../kube/work-queue.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import { applyDefaults } from './api/defaults.ts';
@@ -198,14 +198,15 @@ async function cordonQuietly(tools: PodTools, pod: FleetPod, spreadMs: number): 
 	}
 }
 
-/** When a fleet becomes degraded, or degraded for another reason. */
+/** When a fleet becomes degraded, or in another way than before; a number that changes in the sentence is no other way. */
 function degradedEvents(
 	fleet: SocketFleet,
 	conditions: readonly { type: string; status: string; message: string; reason: string }[],
 ): EventInput[] {
 	const find = (list: typeof conditions | undefined) => list?.find(({ type }) => type === 'Degraded');
 	const now = find(conditions);
-	return now?.status === 'True' && pick(find(fleet.status?.conditions), 'message') !== now.message
+	const shape = (message: string): string => message.replaceAll(/\d+/g, '0');
+	return now?.status === 'True' && shape(pickText(find(fleet.status?.conditions), 'message')) !== shape(now.message)
 		? [{ type: 'Warning', reason: now.reason, message: now.message }]
 		: [];
 }

@@ -117,16 +117,26 @@ function judgeProgressing({ fleet, plan }: StatusInput): Verdict {
 
 function judgeDegraded({ deployment, pods, problems }: StatusInput): Verdict {
 	const failure = conditionOf(deployment, 'ReplicaFailure');
+	const live = pods.filter(({ terminating }) => !terminating);
+	const failing = live.flatMap(({ problem }) => problem ?? []);
+	// What all pods say, as of a Redis that is full, is said once.
+	const reported = [...new Set(live.filter(({ ready }) => ready).flatMap(({ reasons }) => reasons))];
 	const sentences = [
 		...problems,
 		...(failure?.status === 'True' ? [`pods can't be created: ${failure.message ?? failure.reason ?? 'unknown'}`] : []),
-		...pods.flatMap(({ problem, terminating }) => (problem === undefined || terminating ? [] : [problem])),
+		...failing,
+		...reported,
 	];
 	if (sentences.length === 0) {
 		return { status: 'False', reason: 'AsWanted', message: 'Everything is as the spec says.' };
 	}
 	const more = sentences.length > MAX_SENTENCES ? ` And ${sentences.length - MAX_SENTENCES} more.` : '';
-	const reason = problems.length > 0 ? 'NotApplied' : failure?.status === 'True' ? 'PodsRefused' : 'PodsFail';
+	const kinds = [
+		[problems.length > 0, 'NotApplied'],
+		[failure?.status === 'True', 'PodsRefused'],
+		[failing.length > 0, 'PodsFail'],
+	] as const;
+	const reason = kinds.find(([holds]) => holds)?.[1] ?? 'PodsReport';
 	return { status: 'True', reason, message: `${sentences.slice(0, MAX_SENTENCES).join('; ')}.${more}` };
 }
 

@@ -21,6 +21,7 @@ export function pod(name: string, connections: number | 'silent' = 0, more: Part
 		createdMs: 0,
 		drainingSinceMs: undefined,
 		problem: undefined,
+		reasons: [],
 		readings: connections === 'silent' ? undefined : readings(connections),
 		...more,
 	};

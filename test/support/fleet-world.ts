@@ -157,6 +157,7 @@ export class FleetWorld {
 		};
 		return {
 			metrics: ({ name }) => Promise.resolve(`socketfleet_connections{transport="websocket"} ${this.connections.get(name) ?? 0}\n`),
+			reasons: () => Promise.resolve([]),
 			cordon: async ({ name }) => {
 				await act(`cordon ${name}`);
 				this.cordoned.add(name);

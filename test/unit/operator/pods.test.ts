@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KubeObject } from '../../../src/kube/object.ts';
 import { isOver, toFleetPod } from '../../../src/operator/pods.ts';
-import { parseReadings } from '../../../src/operator/readings.ts';
+import { parseReadings, parseReasons } from '../../../src/operator/readings.ts';
 
 function object(status: object, metadata: object = {}): KubeObject {
 	return { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'chat-1', namespace: 'demo', ...metadata }, status };
@@ -61,4 +61,9 @@ app_socketfleet_connections 1000
 		openedSessions: 12,
 	});
 	assert.deepEqual(parseReadings('no metrics').redisUp, undefined);
+	const body = JSON.stringify({
+		ready: false,
+		reasons: ['out of service on request of an operator; DELETE /drain takes it back', 'draining', 'Redis is full'],
+	});
+	assert.deepEqual(parseReasons(body), ['Redis is full']);
 });

@@ -48,6 +48,9 @@ test('what is wrong is said, with the worst first', () => {
 	const { verdict, sentence } = look(broken, { problems: ['one', 'two', 'three'] });
 	assert.equal(verdict('Degraded'), 'True NotApplied');
 	assert.equal(sentence('Degraded'), 'one; two; three. And 1 more.');
+	const short = 'the stream holds 30 s of messages, less than the recovery window: raise streamMaxEntries';
+	const reporting = look([pod('a', 5, { reasons: [short] }), pod('b', 5, { reasons: [short] })]);
+	assert.deepEqual([reporting.verdict('Degraded'), reporting.sentence('Degraded')], ['True PodsReport', `${short}.`]);
 	const quota = deployment(2, { conditions: [{ type: 'ReplicaFailure', status: 'True', message: 'exceeded quota' }] });
 	assert.match(look([pod('a')], { deployment: quota }).sentence('Degraded'), /exceeded quota/);
 });
