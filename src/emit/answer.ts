@@ -21,6 +21,7 @@ const TITLES: Partial<Record<ErrorCode, string>> = {
 	ERR_UNAUTHORIZED: 'No valid token',
 	ERR_FORBIDDEN: 'The token does not cover this',
 	ERR_NOT_FOUND: 'There is no such thing',
+	ERR_METHOD: 'Wrong method',
 	ERR_CONFLICT: 'The idempotency key was used before',
 	ERR_TOO_LARGE: 'Too large',
 	ERR_RATE: 'Too many messages',

@@ -94,7 +94,7 @@ async function handle(
 		return problem('ERR_NOT_FOUND', `there are ${[...ROUTES.keys()].join(', ')} and ${DOCUMENT_PATH}`);
 	}
 	if (req.method !== route.method) {
-		return { ...problem('ERR_VALIDATION', `use ${route.method}`, {}, { allow: route.method }), status: 405 };
+		return problem('ERR_METHOD', `use ${route.method}`, {}, { allow: route.method });
 	}
 	const { token } = authentication;
 	const denial = findDenial(token, route.verb, []);

@@ -330,5 +330,5 @@ function toAppError(error: unknown): AppError {
 	if (message.startsWith("Stream isn't writeable")) {
 		return notWritten(message);
 	}
-	return unknownOutcome(message);
+	return unknownOutcome(message.startsWith('Reached the max retries') ? 'the connection was lost' : message);
 }

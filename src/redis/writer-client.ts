@@ -17,7 +17,8 @@ const CONNECTION_OPTIONS = {
 	lazyConnect: false,
 	// A lost answer says nothing about the write; sent again, the message would be there twice.
 	autoResendUnfulfilledCommands: false,
-	maxRetriesPerRequest: null,
+	// What was sent is rejected as soon as its connection is lost; ioredis would else forget it, and it would never settle.
+	maxRetriesPerRequest: 0,
 	socketTimeout: SILENT_SOCKET_MS,
 } as const satisfies RedisOptions;
 

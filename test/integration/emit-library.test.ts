@@ -1,7 +1,7 @@
 /** The library against plain Socket.IO servers with the official streams adapter, and against a fleet; Socket.IO's own emitter for comparison. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, createServer as createNetServer } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createAdapter as createPubSubAdapter } from '@socket.io/redis-adapter';
@@ -101,4 +101,38 @@ test('a frozen Redis costs the deadline, and what it was sent is said to be unkn
 	redis.signal('SIGSTOP');
 	t.after(() => redis.signal('SIGCONT'));
 	await assert.rejects(emitter.emit('unknown'), { code: 'ERR_UNREACHABLE', message: /repeat it with the same idempotency key/ });
+});
+
+test('an answer that is lost on the way makes the outcome unknown, and nothing is written twice', async (t) => {
+	const redis = await startRedis(t);
+	let losesNextAnswer = false;
+	const proxy = createNetServer((client) => {
+		const upstream = connect(redis.port, '127.0.0.1');
+		client.pipe(upstream);
+		upstream.on('data', (answer) => {
+			if (losesNextAnswer) {
+				losesNextAnswer = false;
+				client.destroy();
+			} else if (!client.destroyed) {
+				client.write(answer);
+			}
+		});
+		client.on('error', () => upstream.destroy()).once('close', () => upstream.destroy());
+		upstream.on('error', () => client.destroy()).once('close', () => client.destroy());
+	});
+	await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+	t.after(() => void proxy.close());
+	const emitter = createEmitter({
+		redis: `redis://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+		stream: 'lossy',
+		timeoutMs: 30_000,
+	});
+	t.after(() => emitter.close());
+	await emitter.emit('first');
+	losesNextAnswer = true;
+	await assert.rejects(emitter.emit('second'), { code: 'ERR_UNREACHABLE', message: /the connection was lost/ });
+	await emitter.emit('third');
+	const store = new Redis(redis.port);
+	t.after(() => store.disconnect());
+	assert.equal(await store.xlen('lossy'), 3);
 });
