@@ -8,6 +8,9 @@ import type { Metrics } from '../metrics/registry.ts';
 
 export function refuseBadHeads(server: HttpServer, metrics: Metrics): void {
 	server.on('clientError', (error: Error, socket: Duplex) => {
+		if (socket.writableEnded) {
+			return; // the rest of a head that was answered already
+		}
 		const reason = reasonOf(systemCodeOf(error));
 		if (reason === undefined) {
 			socket.destroy();

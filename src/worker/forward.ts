@@ -56,6 +56,9 @@ export class Forwarder {
 			answer.on('error', () => res.destroy());
 		});
 		upstream.on('error', (error) => {
+			if (res.destroyed) {
+				return; // the client left first, and we hung up on the owner
+			}
 			this.#note(target, error);
 			if (res.headersSent) {
 				res.destroy();
@@ -83,6 +86,9 @@ export class Forwarder {
 		});
 		upstream.on('response', (answer) => relayRefusal(answer, socket));
 		upstream.on('error', (error) => {
+			if (socket.destroyed) {
+				return; // as above
+			}
 			this.#note(target, error);
 			this.#refuseUpgrade(socket, target);
 		});

@@ -6,6 +6,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { envNameOf, flagNameOf, OPTION_KEYS } from '../../src/config/schema.ts';
 import { runCli } from '../support/cli.ts';
 import { ask, connectClient, ECHO_APP, openSession, send } from '../support/clients.ts';
 import { type Pod, startPod } from '../support/pod.ts';
@@ -159,6 +160,10 @@ test('the command line: unknown commands, help, version, and a configuration wit
 	const help = await runCli(t, ['--help']);
 	assert.deepEqual([help.code, help.stderr], [0, '']);
 	assert.match(help.stdout, /Examples:\n {2}socketfleet serve /);
+	const serveHelp = (await runCli(t, ['serve', '--help'])).stdout;
+	for (const key of OPTION_KEYS) {
+		assert.ok(serveHelp.includes(`${flagNameOf(key)} <value>`) && serveHelp.includes(`[${envNameOf(key)}]`), key);
+	}
 	assert.match((await runCli(t, ['version'])).stdout, /^\d+\.\d+\.\d+\n$/);
 
 	const dir = mkdtempSync(join(tmpdir(), 'socketfleet-config-'));

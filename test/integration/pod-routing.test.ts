@@ -1,7 +1,8 @@
 /** One pod: whatever worker a request reaches, and from wherever its client's address is read, it is answered by the right one. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { Agent } from 'node:http';
+import { once } from 'node:events';
+import { Agent, request } from 'node:http';
 import { test } from 'node:test';
 import type { Socket } from 'socket.io-client';
 import { parseSessionId } from '../../src/net/session-id.ts';
@@ -14,6 +15,20 @@ const BIG = randomBytes(300_000);
 
 function slotOf(sessionId: string): number {
 	return parseSessionId(sessionId)?.slot ?? -1;
+}
+
+/** A client that vanishes while the server holds its poll. */
+async function leaveDuringPoll(url: string): Promise<void> {
+	const target = pollingUrl(url, await openSession(url));
+	await send(target, { method: 'POST' }, '40');
+	await send(target);
+	const poll = request(target, { agent: false });
+	poll.on('error', () => undefined).end();
+	await once(poll, 'finish');
+	// Answered behind the poll, by the same owner.
+	await send(target, { method: 'POST' }, '3');
+	await send(target, { method: 'POST' }, '3');
+	poll.destroy();
 }
 
 test('three workers, every request over another connection: all transports work, nobody is unknown, tunnels drain', async (t) => {
@@ -46,6 +61,11 @@ test('three workers, every request over another connection: all transports work,
 	assert.ok(status.tunnels > 0, 'some of ten upgrades reached a worker that is not the owner');
 	assert.equal(await pod.metric('socketfleet_tunnels'), status.tunnels);
 	assert.ok((await pod.metric('socketfleet_forwarded_requests_total', { target: 'sibling', result: 'ok' })) > 50);
+	assert.equal(await pod.metric('socketfleet_unknown_sessions_total'), 0);
+
+	await Promise.all(Array.from({ length: 8 }, () => leaveDuringPoll(pod.url)));
+	await waitFor('those who left to be gone', async () => (await pod.status()).connections === clients.length);
+	assert.equal(await pod.metric('socketfleet_forwarded_requests_total', { result: 'error' }), 0, 'a client that leaves is no failure');
 	assert.equal(await pod.metric('socketfleet_unknown_sessions_total'), 0);
 
 	// An idle connection of a browser or a proxy: nobody waits for it.

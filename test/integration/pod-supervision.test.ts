@@ -9,7 +9,7 @@ import { type Pod, type PodStatus, startPod, sumSamples } from '../support/pod.t
 import { freePort } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 
-const PATIENT = { timeoutMs: 60_000 };
+const PATIENT = { timeoutMs: 90_000 };
 
 function appPath(name: string): string {
 	return new URL(`apps/${name}.ts`, import.meta.url).pathname;

@@ -22,6 +22,10 @@ test('what the parser refuses is counted by reason; who just went away is not', 
 		server.emit('clientError', Object.assign(new Error('refused'), code === undefined ? {} : { code }), socket);
 		assert.equal(socket.destroyed, true);
 	}
+	const answered = new PassThrough();
+	answered.end();
+	server.emit('clientError', Object.assign(new Error('refused'), { code: 'HPE_HEADER_OVERFLOW' }), answered);
+	assert.equal(answered.destroyed, false, 'its answer may still be on the way');
 	const { own } = await metrics.snapshot();
 	const samples = own.find(({ name }) => name === 'socketfleet_rejected_connections_total')?.samples ?? [];
 	const counts = Object.fromEntries(samples.filter(({ value }) => value > 0).map(({ labels, value }) => [labels.reason, value]));
