@@ -1,12 +1,12 @@
 /** What is measured runs as JavaScript, as in production: the TypeScript loader would cost memory in each process. */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
-/** Inside the repository, so that packages are found; ignored by git. Not `dist/`: a build may replace that at any time. */
-const OUTPUT = join(ROOT, '.cache/bench');
+/** Of this process alone. Inside the repository, so that packages are found, and ignored by git. Not `dist/`: builds replace that. */
+const OUTPUT = join(ROOT, '.cache/bench', String(process.pid));
 
 export interface Compiled {
 	readonly cli: string;
@@ -23,14 +23,15 @@ export function compile(): Compiled {
 }
 
 function compileNow(): Compiled {
-	rmSync(OUTPUT, { recursive: true, force: true });
+	process.once('exit', () => rmSync(OUTPUT, { recursive: true, force: true }));
 	const project = join(ROOT, 'test/bench/tsconfig.json');
-	const { status, stdout } = spawnSync(join(ROOT, 'node_modules/.bin/tsc'), ['-p', project], { cwd: ROOT, encoding: 'utf8' });
+	const tsc = join(ROOT, 'node_modules/.bin/tsc');
+	const { status, stdout } = spawnSync(tsc, ['-p', project, '--outDir', OUTPUT], { cwd: ROOT, encoding: 'utf8' });
 	if (status !== 0) {
 		// JavaScript is written all the same. `npm run check` is what decides about types.
 		console.error(`compiled with errors:\n${stdout}`);
 	}
-	mkdirSync(OUTPUT, { recursive: true });
+	cpSync(join(ROOT, 'src'), join(OUTPUT, 'src'), { recursive: true, filter: (path) => !path.endsWith('.ts') });
 	copyFileSync(join(ROOT, 'package.json'), join(OUTPUT, 'package.json'));
 	const server = (name: string): string => join(OUTPUT, `test/bench/servers/${name}.js`);
 	return { cli: join(OUTPUT, 'src/cli.js'), app: server('app'), server };
