@@ -32,6 +32,7 @@ COPY --from=build /opt/socketfleet/package.json /opt/socketfleet/
 COPY --from=build /opt/socketfleet/node_modules /opt/socketfleet/node_modules
 COPY --from=build /opt/socketfleet/dist /opt/socketfleet/dist
 COPY src/demo/public /opt/socketfleet/src/demo/public
+COPY src/primary/status-page/public /opt/socketfleet/src/primary/status-page/public
 WORKDIR /app
 # A number, so that Kubernetes can see that it is not root. The process handles its signals as PID 1; no init is needed.
 USER 1000:1000

@@ -53,6 +53,14 @@ export interface WorkerStatus {
 	readonly rssBytes: number;
 	readonly heapBytes: number;
 	readonly uptimeSeconds: number;
+	/** Since the worker started: whoever asks twice knows the rates, and nobody disturbs what the others measure. */
+	readonly counters: {
+		readonly sessionsOpened: number;
+		readonly eventsIn: number;
+		readonly eventsOut: number;
+		readonly published: number;
+	};
+	readonly eventLoop: { readonly activeMs: number; readonly idleMs: number };
 	/** Other pods that this worker knows. */
 	readonly pods: readonly string[];
 }

@@ -23,6 +23,8 @@ export interface Metrics {
 	inc<N extends CounterName>(name: N, labels: LabelsOf<N>, value?: number): void;
 	set<N extends GaugeName>(name: N, labels: LabelsOf<N>, value: number): void;
 	observe<N extends HistogramName>(name: N, labels: LabelsOf<N>, value: number): void;
+	/** The counter's value, over all its labels. */
+	total(name: CounterName): Promise<number>;
 	/** Called at the start of every snapshot: the place to set gauges that are read from somewhere. */
 	onSnapshot(refresh: () => void): void;
 	/** For the application: its metrics are merged and exposed beside ours. */
@@ -87,6 +89,11 @@ class CatalogMetrics implements Metrics {
 			this.#histograms.set(name, histogram);
 		}
 		histogram.observe(this.#bound(name, labels), value);
+	}
+
+	async total(name: CounterName): Promise<number> {
+		const { values } = (await this.#counters.get(name)?.get()) ?? { values: [] };
+		return values.reduce((sum, { value }) => sum + value, 0);
 	}
 
 	onSnapshot(refresh: () => void): void {

@@ -1,4 +1,4 @@
-/** The admin port: `/livez`, `/readyz`, `/metrics`, `/status`, and what an operator asks for: `/drain`, `/rebalance`. */
+/** The admin port: the status page, `/livez`, `/readyz`, `/metrics`, `/status`, and what an operator asks for: `/drain`, `/rebalance`. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { AppError, messageOf } from '../base/errors.ts';
@@ -7,6 +7,8 @@ import type { Config } from '../config/schema.ts';
 import { listen } from '../edge/listen.ts';
 import { EXPOSITION_CONTENT_TYPE } from '../metrics/expose.ts';
 import type { CordonOptions } from './shedder.ts';
+import { statusPageRoutes } from './status-page/routes.ts';
+import { StatusStream } from './status-page/stream.ts';
 
 export interface Readiness {
 	readonly ready: boolean;
@@ -42,13 +44,16 @@ export class AdminServer {
 	readonly #config: Config;
 	readonly #log: Logger;
 	readonly #server: Server;
+	readonly #stream: StatusStream;
 	/** By path, then by method. */
 	readonly #routes: Readonly<Record<string, Readonly<Record<string, { readonly guard: Guard; readonly handle: Handler }>>>>;
 
 	constructor(config: Config, sources: AdminSources, log: Logger) {
 		this.#config = config;
 		this.#log = log;
+		this.#stream = new StatusStream(() => sources.status(), log);
 		this.#routes = {
+			...statusPageRoutes(this.#stream),
 			'/livez': { GET: { guard: 'open', handle: (_req, res) => answer(res, 200, { live: true }) } },
 			'/readyz': {
 				GET: {
@@ -90,6 +95,7 @@ export class AdminServer {
 	}
 
 	close(): void {
+		this.#stream.close();
 		this.#server.close();
 		this.#server.closeAllConnections();
 	}

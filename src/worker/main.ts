@@ -36,6 +36,12 @@ import { shedSessions } from './shed.ts';
 import { buildServerOptions } from './socket-io.ts';
 
 const REASONS_EVERY_MS = 500;
+const STATUS_COUNTERS = [
+	'socketfleet_sessions_opened_total',
+	'socketfleet_events_in_total',
+	'socketfleet_events_out_total',
+	'socketfleet_publish_total',
+] as const;
 
 /** Runs until the primary drains this worker or goes away. */
 export async function runWorker(): Promise<void> {
@@ -240,12 +246,16 @@ class WorkerProcess {
 	}
 
 	async #reply(id: number, what: keyof WorkerReplies): Promise<void> {
-		const value = what === 'snapshot' ? await this.#metrics.snapshot() : this.#status();
+		const value = what === 'snapshot' ? await this.#metrics.snapshot() : await this.#status();
 		this.#channel.send({ kind: 'reply', id, value });
 	}
 
-	#status(): WorkerReplies['status'] {
+	async #status(): Promise<WorkerReplies['status']> {
 		const memory = process.memoryUsage();
+		const { active, idle } = performance.eventLoopUtilization();
+		const [sessionsOpened = 0, eventsIn = 0, eventsOut = 0, published = 0] = await Promise.all(
+			STATUS_COUNTERS.map((name) => this.#metrics.total(name)),
+		);
 		return {
 			pid: process.pid,
 			sessions: this.#io?.engine.clientsCount ?? 0,
@@ -253,6 +263,8 @@ class WorkerProcess {
 			rssBytes: memory.rss,
 			heapBytes: memory.heapUsed,
 			uptimeSeconds: process.uptime(),
+			counters: { sessionsOpened, eventsIn, eventsOut, published },
+			eventLoop: { activeMs: active, idleMs: idle },
 			pods: this.#directory?.pods().map(({ pod }) => pod) ?? [],
 		};
 	}
