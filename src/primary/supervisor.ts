@@ -8,30 +8,8 @@ import { Channel, Requests } from '../ipc/channel.ts';
 import type { ToPrimary, ToWorker, WorkerReplies } from '../ipc/messages.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { MetricSnapshot } from '../metrics/snapshot.ts';
+import { createSlots, type Life, type Slot, type SlotState } from './slots.ts';
 import { releaseStrandedHandles } from './stranded-handles.ts';
-
-/** `failed`: it died or stayed silent several times in a row; it is still started again, at the longest delay. */
-export type SlotState = 'starting' | 'ready' | 'draining' | 'waiting' | 'failed';
-
-interface Life {
-	readonly worker: Worker;
-	readonly channel: Channel<ToWorker, ToPrimary>;
-	readonly requests: Requests;
-	/** Unique among the lives of all slots: names this process in the totals. */
-	readonly id: string;
-	startTimer: NodeJS.Timeout | undefined;
-}
-
-interface Slot {
-	readonly index: number;
-	state: SlotState;
-	life: Life | undefined;
-	/** Deaths since it was last ready for long enough. */
-	failures: number;
-	reasons: readonly string[];
-	retryTimer: NodeJS.Timeout | undefined;
-	readyAt: number;
-}
 
 export interface SupervisorOptions {
 	readonly pod: string;
@@ -73,15 +51,7 @@ export class Supervisor {
 	constructor(options: SupervisorOptions) {
 		this.#options = options;
 		this.#pod = options.pod;
-		this.#slots = Array.from({ length: options.slots }, (_, index) => ({
-			index,
-			state: 'starting' as const,
-			life: undefined,
-			failures: 0,
-			reasons: [],
-			retryTimer: undefined,
-			readyAt: 0,
-		}));
+		this.#slots = createSlots(options.slots);
 		cluster.schedulingPolicy = cluster.SCHED_NONE;
 		const heapFlags = options.heapMb === undefined ? [] : [`--max-old-space-size=${options.heapMb}`];
 		cluster.setupPrimary({ serialization: 'advanced', execArgv: [...process.execArgv, ...heapFlags] });

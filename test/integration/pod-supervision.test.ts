@@ -116,8 +116,8 @@ test('an application that cannot be loaded ends the pod with its own exit code a
 });
 
 test('workers that never become ready are reported, and the pod is not ready', async (t) => {
-	const adminPort = await freePort();
-	const args = ['serve', appPath('never-ready'), '--port', '0', '--admin-port', String(adminPort), '--workers', '1'];
+	const [port, adminPort] = [await freePort(), await freePort()];
+	const args = ['serve', appPath('never-ready'), '--port', String(port), '--admin-port', String(adminPort), '--workers', '1'];
 	startCli(t, [...args, '--worker-start-timeout-ms', '1000']);
 	const pod = { adminUrl: `http://127.0.0.1:${adminPort}` };
 	const { ready, reasons } = await waitFor(
@@ -133,6 +133,12 @@ test('workers that never become ready are reported, and the pod is not ready', a
 	assert.match(reasons[1] ?? '', /^worker 0 failed \d+ times in a row/);
 	assert.equal((await fetch(`${pod.adminUrl}/readyz`)).status, 503);
 	assert.equal((await fetch(`${pod.adminUrl}/livez`)).status, 200);
+	const refused = await send(`http://127.0.0.1:${port}`);
+	assert.deepEqual([refused.status, refused.headers['retry-after']], [503, '1']);
+	assert.equal(
+		sumSamples(await (await fetch(`${pod.adminUrl}/metrics`)).text(), 'socketfleet_rejected_connections_total', { reason: 'no_worker' }),
+		1,
+	);
 });
 
 test('one worker that dies in a loop is reported; the others go on', async (t) => {
