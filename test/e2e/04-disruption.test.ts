@@ -3,7 +3,7 @@ import type { TestContext } from 'node:test';
 import { type Kube, run } from '../support/kube.ts';
 import { waitFor } from '../support/wait.ts';
 import { type Cluster, clusterTest, WORKER_NODES } from './cluster.ts';
-import { type PodObject, podsOf, RELEASE, STATE_TIMEOUT, useFleet } from './fleet.ts';
+import { allPodsOf, type PodObject, podsOf, RELEASE, STATE_TIMEOUT, useFleet } from './fleet.ts';
 import { Crowd, type Sum } from './ledger.ts';
 
 const CLIENTS = 300;
@@ -29,7 +29,7 @@ clusterTest('a roll-out of three pods: every client comes back, nothing is lost 
 	const kube = await useFleet(cluster);
 	const sum = await underLoad(t, cluster, async () => {
 		await restart(kube);
-		await waitFor('the old pods to be gone', async () => (await allPods(kube)) === 3, STATE_TIMEOUT);
+		await waitFor('the old pods to be gone', async () => (await allPodsOf(kube)).length === 3, STATE_TIMEOUT);
 	});
 	// All three pods are new: every client has moved at least once.
 	assert.ok(sum.reconnects >= CLIENTS);
@@ -78,11 +78,6 @@ clusterTest('kubectl drain of a node: the budget holds, nothing is lost or repea
 async function restart(kube: Kube): Promise<void> {
 	await kube.kubectl(['rollout', 'restart', `deployment/${RELEASE}`]);
 	await kube.rolledOut(`deployment/${RELEASE}`);
-}
-
-async function allPods(kube: Kube): Promise<number> {
-	const selector = `app.kubernetes.io/instance=${RELEASE},app.kubernetes.io/component=fleet`;
-	return (await kube.kubectl(['get', 'pods', '-l', selector, '-o', 'name'])).split('\n').filter(Boolean).length;
 }
 
 async function readyPods(kube: Kube): Promise<number> {

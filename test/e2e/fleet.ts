@@ -69,11 +69,15 @@ export interface PodObject {
 	readonly status: { readonly phase: string; readonly podIP: string; readonly [field: string]: unknown };
 }
 
+/** Pods of the release, those that are draining too. */
+export async function allPodsOf(kube: Kube, release: string = RELEASE, component = 'fleet'): Promise<PodObject[]> {
+	const selector = `app.kubernetes.io/instance=${release},app.kubernetes.io/component=${component}`;
+	return (await kube.json<{ items: PodObject[] }>(['get', 'pods', '-l', selector])).items;
+}
+
 /** Pods of the release that are not on their way out. */
 export async function podsOf(kube: Kube, release: string = RELEASE, component = 'fleet'): Promise<PodObject[]> {
-	const selector = `app.kubernetes.io/instance=${release},app.kubernetes.io/component=${component}`;
-	const { items } = await kube.json<{ items: PodObject[] }>(['get', 'pods', '-l', selector]);
-	return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+	return (await allPodsOf(kube, release, component)).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
 }
 
 /** A path of a pod's admin port, through the API server. A 503 of `/readyz` has its sentences in the error that kubectl gives. */

@@ -10,6 +10,8 @@ const OPEN_AT_ONCE = 30;
 interface Member {
 	readonly socket: Socket;
 	readonly seen: Map<number, number>;
+	/** Short id of the pod that it first came to. */
+	pod: string;
 	/** The first id that was published when it had joined. */
 	firstId: number;
 	/** Reconnects at which the server said `recovered`, and at which it did not. */
@@ -61,10 +63,10 @@ export class Crowd {
 
 	async #addMember(): Promise<void> {
 		const socket = createClient(this.#url, 'websocket', { reconnection: true });
-		const member: Member = { socket, seen: new Map(), firstId: 0, recovered: 0, refused: 0, disconnectedAt: undefined };
+		const member: Member = { socket, seen: new Map(), pod: '', firstId: 0, recovered: 0, refused: 0, disconnectedAt: undefined };
 		this.#members.push(member);
 		socket.on('message', (id: number) => member.seen.set(id, (member.seen.get(id) ?? 0) + 1));
-		await connected(socket);
+		member.pod = (await connected(socket)).pod;
 		socket.off('disconnect');
 		socket.off('connect_error');
 		await socket.timeout(60_000).emitWithAck('join', ROOM);
@@ -125,6 +127,11 @@ export class Crowd {
 	/** Sockets that are connected now. */
 	connected(): number {
 		return this.#members.filter(({ socket }) => socket.connected).length;
+	}
+
+	/** Pods that clients first came to. */
+	pods(): number {
+		return new Set(this.#members.map(({ pod }) => pod)).size;
 	}
 
 	/** Reconnects so far. */
