@@ -1,5 +1,5 @@
 /** A request, from whichever side -> entries of the stream. Pure; shared by the library, the HTTP API and the CLI. */
-import type { EmitterEntry } from '../redis/entry-writer.ts';
+import type { EmitterEntry } from '../redis/append.ts';
 import { formatRooms } from '../redis/stream-entry.ts';
 import { encodeBinary, encodePlain, surveyPayload, UNFIT_TEXTS } from './payload.ts';
 import type { DisconnectRequest, EmitBatch, EmitMessage, RoomsRequest } from './schema.ts';

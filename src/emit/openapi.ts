@@ -87,7 +87,7 @@ function buildRead(operationId: string, summary: string, query: typeof SOCKETS_Q
 		parameters: Object.entries(query.properties).map(([name, { description, ...schema }]) => ({ name, in: 'query', description, schema })),
 		responses: {
 			200: { description: 'What the workers that answered have.', content: { 'application/json': { schema: refTo(response) } } },
-			...buildProblems([400, 401, 403, 404, 405, 503, 504]),
+			...buildProblems([400, 401, 403, 404, 405, 429, 503, 504]),
 		},
 	};
 }

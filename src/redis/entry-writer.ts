@@ -1,31 +1,12 @@
 /** Appends entries from outside the fleet to its stream: gathered into few commands, each with a deadline. Knows no Socket.IO. */
-import { createHash } from 'node:crypto';
 import { sleep, withDeadline } from '../base/deadline.ts';
-import { AppError, messageOf } from '../base/errors.ts';
+import { messageOf } from '../base/errors.ts';
 import type { Closable } from '../base/lifecycle.ts';
+import { buildAppend, type EmitterEntry, type Group, type Receipt, settle, settleAll } from './append.ts';
 import { APPEND_SCRIPT } from './entry-script.ts';
 import { createScript } from './script.ts';
+import { describeWriteFailure, notWritten, unknownOutcome } from './write-errors.ts';
 import { openWriterClient, type RedisSource, type WriterClient } from './writer-client.ts';
-
-/** One entry in the wire format of the official streams adapter; `uid` is always `emitter`. */
-export interface EmitterEntry {
-	readonly nsp: string;
-	/** Message type of socket.io-adapter, as a decimal string. */
-	readonly type: string;
-	/** JSON, or base64 of msgpack when it holds binary. */
-	readonly data: string;
-	/** Its rooms in the form of `formatRooms`, so that readers that have none of them need not look into `data`. */
-	readonly to?: string | undefined;
-	/** Written once within the window of the writer. */
-	readonly onceKey?: string;
-}
-
-/** The entry is in Redis. `duplicate`: it was there before, under the same key with the same content. */
-export interface Receipt {
-	/** Id of the stream entry, and so the recovery offset that clients get. */
-	readonly id: string;
-	readonly duplicate?: true;
-}
 
 export interface EntryWriter extends Closable {
 	/**
@@ -46,15 +27,6 @@ export interface EntryWriterOptions {
 	readonly timeoutMs: number;
 	/** How long an idempotency key is remembered. */
 	readonly onceWindowMs: number;
-}
-
-interface Group {
-	readonly entries: readonly EmitterEntry[];
-	readonly chars: number;
-	readonly expiresAt: number;
-	settled: boolean;
-	resolve(receipts: readonly Receipt[]): void;
-	reject(error: AppError): void;
 }
 
 const SCRIPT = createScript(APPEND_SCRIPT);
@@ -119,7 +91,7 @@ class RedisEntryWriter implements EntryWriter {
 		try {
 			await withDeadline(this.#client.publish(channel, payload), deadline - Date.now(), 'PUBLISH');
 		} catch (error) {
-			throw toAppError(error);
+			throw describeWriteFailure(error);
 		}
 	}
 
@@ -173,9 +145,9 @@ class RedisEntryWriter implements EntryWriter {
 		this.#commands++;
 		this.#append(groups)
 			.then(
-				(answers) => settleGroups(groups, answers),
+				(answers) => settleAll(groups, answers),
 				(error: unknown) => {
-					const failure = toAppError(error);
+					const failure = describeWriteFailure(error);
 					for (const group of groups) {
 						settle(group, failure);
 					}
@@ -192,20 +164,8 @@ class RedisEntryWriter implements EntryWriter {
 
 	#append(groups: readonly Group[]): Promise<unknown> {
 		const { stream, maxEntries, onceWindowMs } = this.#options;
-		const keys = [stream];
-		const args: (string | number)[] = [maxEntries, onceWindowMs];
-		for (const group of groups) {
-			args.push(group.entries.length);
-			for (const entry of group.entries) {
-				if (entry.onceKey === undefined) {
-					args.push(entry.nsp, entry.type, entry.data, entry.to ?? '', '0', '');
-				} else {
-					keys.push(onceKeyOf(stream, entry.onceKey));
-					args.push(entry.nsp, entry.type, entry.data, entry.to ?? '', keys.length, digestOf(entry));
-				}
-			}
-		}
-		return SCRIPT.run(this.#client, keys, args);
+		const { keys, args } = buildAppend(groups, stream);
+		return SCRIPT.run(this.#client, keys, [maxEntries, onceWindowMs, ...args]);
 	}
 
 	/** One timer for all: deadlines are as long for every group, so the oldest is the first. */
@@ -259,76 +219,10 @@ class RedisEntryWriter implements EntryWriter {
 	}
 
 	#describeAbsence(): string {
+		if (this.#client.status === 'ready') {
+			return `Redis does not answer, and ${this.#options.timeoutMs} ms are over`;
+		}
 		const trouble = this.#lastTrouble === '' ? '' : ` (${this.#lastTrouble})`;
 		return `Redis was not ready within ${this.#options.timeoutMs} ms${trouble}`;
 	}
-}
-
-function settleGroups(groups: readonly Group[], answers: unknown): void {
-	const lines = Array.isArray(answers) ? answers.map(String) : [];
-	let at = 0;
-	for (const group of groups) {
-		const own = lines.slice(at, at + group.entries.length);
-		at += group.entries.length;
-		const refused = own.findIndex((line) => line.length > 1 && line.startsWith('!'));
-		if (refused >= 0) {
-			const key = group.entries[refused]?.onceKey ?? '';
-			settle(
-				group,
-				new AppError(
-					'ERR_CONFLICT',
-					`idempotency key "${key}" was used with other content, as ${own[refused]?.slice(1)}; nothing was written`,
-				),
-			);
-		} else {
-			settle(
-				group,
-				own.map((line) => (line.startsWith('=') ? { id: line.slice(1), duplicate: true } : { id: line })),
-			);
-		}
-	}
-}
-
-function settle(group: Group, outcome: readonly Receipt[] | AppError): void {
-	if (group.settled) {
-		return;
-	}
-	group.settled = true;
-	if (outcome instanceof AppError) {
-		group.reject(outcome);
-	} else {
-		group.resolve(outcome);
-	}
-}
-
-/** In Redis Cluster the key must live where the stream does: the stream's name is its hash tag. */
-function onceKeyOf(stream: string, key: string): string {
-	return stream.includes('{') ? `${stream}:once:${key}` : `{${stream}}:once:${key}`;
-}
-
-function digestOf(entry: EmitterEntry): string {
-	return createHash('sha256').update(`${entry.nsp}\n${entry.type}\n${entry.data}`).digest('base64url');
-}
-
-function notWritten(why: string): AppError {
-	return new AppError('ERR_REDIS', `not written: ${why}`);
-}
-
-function unknownOutcome(why: string): AppError {
-	return new AppError(
-		'ERR_UNREACHABLE',
-		`Redis did not say whether it was written: ${why}; repeat it with the same idempotency key, which can't write twice`,
-	);
-}
-
-function toAppError(error: unknown): AppError {
-	const message = messageOf(error);
-	if (error instanceof Error && error.name === 'ReplyError') {
-		return new AppError('ERR_REDIS', `not written: Redis refused it: ${message}`, { cause: error });
-	}
-	// ioredis: the command never left this process.
-	if (message.startsWith("Stream isn't writeable")) {
-		return notWritten(message);
-	}
-	return unknownOutcome(message.startsWith('Reached the max retries') ? 'the connection was lost' : message);
 }
