@@ -22,9 +22,7 @@ export class LiveSession {
 	readonly socket: SessionSocket;
 	/** A record of it is in Redis: what changes from now on must be saved before the client is sent more. */
 	isStored = false;
-	/** Rooms or data differ from what was saved last. */
-	isDirty = true;
-	/** Rooms differ, and the client is not to receive anything that depends on it before it has been saved. */
+	/** Its rooms have changed, and the client is not to receive anything that depends on it before that has been saved. */
 	isUrgent = false;
 	savedAt = 0;
 	readonly #rooms = new Map<Room, StreamOffset>();
@@ -53,34 +51,36 @@ export class LiveSession {
 		this.isStored = true;
 	}
 
-	join(rooms: Iterable<Room>, at: StreamOffset): void {
+	/** True when it was not in all of them. */
+	join(rooms: Iterable<Room>, at: StreamOffset): boolean {
+		const before = this.#rooms.size;
 		for (const room of rooms) {
 			if (!this.#rooms.has(room)) {
 				this.#rooms.set(room, at);
-				this.#markRooms();
 			}
 		}
+		return this.#rooms.size > before;
 	}
 
-	leave(room: Room, at: StreamOffset): void {
+	/** True when it was in it. */
+	leave(room: Room, at: StreamOffset): boolean {
 		const from = this.#rooms.get(room);
-		if (from !== undefined) {
-			this.#rooms.delete(room);
-			this.#past.push({ room, from, to: at });
-			if (this.#past.length > MAX_PAST_STAYS) {
-				this.#past.shift();
-			}
-			this.#markRooms();
+		if (from === undefined) {
+			return false;
 		}
+		this.#rooms.delete(room);
+		this.#past.push({ room, from, to: at });
+		if (this.#past.length > MAX_PAST_STAYS) {
+			this.#past.shift();
+		}
+		return true;
 	}
 
 	/** Data can be changed at any time without anyone being told: compared now and then. */
-	checkData(onDropped: DroppedKeyListener): void {
-		const digest = digestOf(encodeSafely(this.socket.data, onDropped));
-		if (digest !== this.#dataDigest) {
-			this.#dataDigest = digest;
-			this.isDirty = true;
-		}
+	hasNewData(onDropped: DroppedKeyListener): boolean {
+		const before = this.#dataDigest;
+		this.#dataDigest = digestOf(encodeSafely(this.socket.data, onDropped));
+		return this.#dataDigest !== before;
 	}
 
 	encode(at: StreamOffset, outsideAt: StreamOffset | undefined, onDropped: DroppedKeyListener): string {
@@ -104,11 +104,6 @@ export class LiveSession {
 			}
 		}
 		return latest;
-	}
-
-	#markRooms(): void {
-		this.isDirty = true;
-		this.isUrgent = this.isStored;
 	}
 }
 

@@ -170,8 +170,8 @@ export class Recovery {
 		if (live) {
 			// The old connection ends here and now; what it leaves behind is saved before it is claimed.
 			cutConnection(live.socket.conn);
-			await sessions.flush();
 		}
+		await sessions.settle(pid);
 		const claim = await withDeadline(this.#claimFrom(pid), CLAIM_TIMEOUT_MS, 'claiming a session');
 		if (claim.kind !== 'claimed') {
 			throw new RefusedError('no_session');

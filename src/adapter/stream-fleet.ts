@@ -11,8 +11,8 @@ import { redisKeysOf } from '../redis/keys.ts';
 import { createPublisher, type Publisher } from '../redis/publisher.ts';
 import { readRange } from '../redis/reader.ts';
 import { createSessionStore } from '../redis/session-store.ts';
-import { readStreamInfo, type StreamInfo, trimmedCountOf } from '../redis/stream-info.ts';
-import { STREAM_START, type StreamOffset, timeOfOffset } from '../redis/stream-offset.ts';
+import { readStreamInfo } from '../redis/stream-info.ts';
+import { STREAM_START, type StreamOffset } from '../redis/stream-offset.ts';
 import { createStreamPort } from '../redis/stream-port.ts';
 import { countSubscribers, Subscriptions } from '../redis/subscriptions.ts';
 import { Carrier } from './carrier.ts';
@@ -24,6 +24,7 @@ import { OlderEntries } from './older-entries.ts';
 import { RecentEntries } from './recent-entries.ts';
 import { Recovery } from './recovery.ts';
 import { Requests } from './requests.ts';
+import { RetentionWatch } from './retention.ts';
 import { Sessions } from './sessions.ts';
 import { SlowConsumers } from './slow-consumers.ts';
 import { type HubGap, StreamHub } from './stream-hub.ts';
@@ -34,7 +35,6 @@ import { Takeover } from './takeover.ts';
 const RECENT_MAX_BYTES = 32 * 1024 * 1024;
 const START_TIMEOUT_MS = 5000;
 const MAX_CATCH_UP_ENTRIES = 200_000;
-const RETENTION_CHECK_MS = 10_000;
 
 export function createStreamFleet(deps: FleetAdapterDeps, redis: RedisHandle): FleetAdapter {
 	return new StreamFleet(deps, redis);
@@ -58,8 +58,7 @@ class StreamFleet implements FleetAdapter {
 	readonly #recent = new RecentEntries(RECENT_MAX_BYTES, STREAM_START);
 	readonly #store;
 	readonly #slowConsumers: SlowConsumers;
-	readonly #retentionTimer: NodeJS.Timeout;
-	#retentionProblem: string | undefined;
+	readonly #retention: RetentionWatch;
 
 	constructor(deps: FleetAdapterDeps, redis: RedisHandle) {
 		const { config, metrics, log, bus, owner } = deps;
@@ -77,7 +76,7 @@ class StreamFleet implements FleetAdapter {
 				metrics,
 				log,
 				catchUp: (from, to) => this.#catchUp(from, to),
-				barrier: () => (this.#sessions?.hasUrgent() ? this.#sessions.whenSettled() : undefined),
+				barrier: () => this.#sessions?.barrier(),
 				onEntry: (entry) => this.#recovery && this.#recent.append(entry),
 				onGap: (reason, cursor) => this.#onGap(reason, cursor),
 			}),
@@ -122,10 +121,10 @@ class StreamFleet implements FleetAdapter {
 		this.adapter = function adapterOf(nsp: Namespace) {
 			return create(nsp);
 		};
-		this.#retentionTimer = setInterval(() => {
-			void this.#checkRetention();
-		}, RETENTION_CHECK_MS);
-		this.#retentionTimer.unref();
+		this.#retention = this.#parts.add(
+			'retention',
+			new RetentionWatch({ redis, stream: keys.stream, config, metrics, log, isResponsible: () => this.#carrier.isReading }),
+		);
 	}
 
 	attach(io: Server): void {
@@ -149,12 +148,13 @@ class StreamFleet implements FleetAdapter {
 
 	reasons(): readonly string[] {
 		const waiting = this.#hub.cursor === undefined ? 'the stream has not been read yet' : undefined;
-		return [this.#redis.problem() ?? waiting, this.#publisher.problem(), this.#retentionProblem].filter((reason) => reason !== undefined);
+		return [this.#redis.problem() ?? waiting, this.#publisher.problem(), this.#retention.problem()].filter(
+			(reason) => reason !== undefined,
+		);
 	}
 
 	close(): Promise<void> {
 		this.#stop.abort();
-		clearInterval(this.#retentionTimer);
 		return this.#parts.close();
 	}
 
@@ -300,30 +300,5 @@ class StreamFleet implements FleetAdapter {
 			// For presence: its sockets are not in fetchSockets() any more.
 			found?.adapter.emit('worker-left', name);
 		}
-	}
-
-	async #checkRetention(): Promise<void> {
-		if (!this.#carrier.isReading) {
-			this.#retentionProblem = undefined;
-			return;
-		}
-		let info: StreamInfo;
-		try {
-			info = await readStreamInfo(this.#redis.commands, this.#keys.stream);
-		} catch (error) {
-			this.#deps.log.debug({ err: messageOf(error) }, 'the age of the stream is unknown');
-			return;
-		}
-		const { config, metrics } = this.#deps;
-		if (info.first === undefined || trimmedCountOf(info) === 0) {
-			// Nothing has been trimmed yet: it is as long as anyone could ask for.
-			return;
-		}
-		const retentionMs = timeOfOffset(info.last) - timeOfOffset(info.first);
-		metrics.set('socketfleet_stream_retention_seconds', {}, retentionMs / 1000);
-		const isShort = retentionMs < config.recoveryWindowMs && info.length >= config.streamMaxEntries;
-		this.#retentionProblem = isShort
-			? `the stream holds ${Math.round(retentionMs / 1000)} s of messages, less than the recovery window: raise streamMaxEntries`
-			: undefined;
 	}
 }

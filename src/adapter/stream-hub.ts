@@ -14,12 +14,12 @@ import {
 	decodeEntry,
 	type EntryFields,
 	type EntryMessage,
-	formatMark,
 	type PublisherMark,
 	parseEntry,
 	type StreamEntry,
 } from '../redis/stream-entry.ts';
 import { isAfter, parseOffset, type StreamOffset, timeOfOffset } from '../redis/stream-offset.ts';
+import { PendingMessages } from './pending-messages.ts';
 import { SequenceTracker } from './sequence-tracker.ts';
 import type { Room } from './session-record.ts';
 
@@ -51,27 +51,15 @@ interface Frame {
 	readonly entries: readonly RawEntry[];
 }
 
-interface PendingMessage {
-	readonly fields: EntryFields;
-	/** When Redis acknowledged it; undefined while it has not. */
-	publishedAt: number | undefined;
-}
-
 /** The last part of an offset that no entry has: recovery over it would repeat or miss what was delivered without the stream. */
 export const OUTSIDE_STREAM = '~';
-const MAX_LOCAL = 100_000;
-/** Acknowledged, and still not back from the stream: reading is held up, and local clients need not wait for it. */
-const ECHO_TIMEOUT_MS = 2000;
 const ECHO_CHECK_MS = 250;
 
 export class StreamHub implements Closable {
 	readonly #deps: StreamHubDeps;
 	readonly #namespaces = new Map<string, HubNamespace>();
 	readonly #sequences = new SequenceTracker();
-	/** Published by this worker and not yet back, oldest first. */
-	readonly #pending = new Map<string, PendingMessage>();
-	/** Delivered here without the stream; if it still turns up there, it is not delivered again. */
-	readonly #deliveredLocally = new Set<string>();
+	readonly #pending = new PendingMessages();
 	readonly #frames: Frame[] = [];
 	readonly #echoTimer: NodeJS.Timeout;
 	#publisher: Publisher | undefined;
@@ -83,7 +71,7 @@ export class StreamHub implements Closable {
 
 	constructor(deps: StreamHubDeps) {
 		this.#deps = deps;
-		this.#echoTimer = setInterval(() => this.#checkEchoes(), ECHO_CHECK_MS);
+		this.#echoTimer = setInterval(() => this.#deliverLocally(this.#pending.giveUpOverdue()), ECHO_CHECK_MS);
 		this.#echoTimer.unref();
 	}
 
@@ -126,29 +114,17 @@ export class StreamHub implements Closable {
 	publish(fields: EntryFields): void {
 		const mark = this.#publisher?.publish({ fields, rooms: this.#publishingRooms });
 		if (mark) {
-			this.#pending.set(formatMark(mark), { fields, publishedAt: undefined });
+			this.#pending.add(mark, fields);
 		}
 	}
 
 	onPublished(mark: PublisherMark): void {
-		const pending = this.#pending.get(formatMark(mark));
-		if (pending) {
-			pending.publishedAt = performance.now();
-		}
+		this.#pending.onPublished(mark);
 	}
 
-	/** That message and all before it are delivered here: the order of one sender holds without the stream, too. */
+	/** That message and all before it are delivered here. */
 	onPublishFailed(mark: PublisherMark): void {
-		const failed = formatMark(mark);
-		if (!this.#pending.has(failed)) {
-			return;
-		}
-		for (const [key, { fields }] of this.#pending) {
-			this.#deliverLocally(key, fields);
-			if (key === failed) {
-				return;
-			}
-		}
+		this.#deliverLocally(this.#pending.giveUpTo(mark));
 	}
 
 	/** Entries that follow `after` without a hole. Those that were dispatched already are passed over. */
@@ -252,27 +228,19 @@ export class StreamHub implements Closable {
 
 	#dispatch(entry: StreamEntry): void {
 		const { mark } = entry;
-		if (mark !== undefined) {
-			const order = this.#sequences.check(mark);
-			if (order === 'duplicate') {
-				this.#drop('duplicate');
-				return;
-			}
-			if (order === 'gap') {
-				this.#deps.onGap('sequence', entry.id);
-			}
-			this.#deps.onEntry(entry);
-			const key = formatMark(mark);
-			if (this.#pending.delete(key)) {
-				this.#deliver(entry);
-			} else if (this.#deliveredLocally.delete(key)) {
-				this.#drop('echo');
-			} else {
-				this.#deliver(entry);
-			}
+		const order = mark === undefined ? 'next' : this.#sequences.check(mark);
+		if (order === 'duplicate') {
+			this.#drop('duplicate');
 			return;
 		}
+		if (order === 'gap') {
+			this.#deps.onGap('sequence', entry.id);
+		}
 		this.#deps.onEntry(entry);
+		if (mark !== undefined && this.#pending.onArrival(mark) === 'echo') {
+			this.#drop('echo');
+			return;
+		}
 		this.#deliver(entry);
 	}
 
@@ -304,28 +272,13 @@ export class StreamHub implements Closable {
 		}
 	}
 
-	#deliverLocally(key: string, fields: EntryFields): void {
-		this.#pending.delete(key);
-		this.#deliveredLocally.add(key);
-		if (this.#deliveredLocally.size > MAX_LOCAL) {
-			// The oldest were published too long ago to turn up any more.
-			const [oldest] = this.#deliveredLocally;
-			this.#deliveredLocally.delete(oldest ?? '');
-		}
-		const namespace = this.#namespaces.get(fields.nsp);
-		const message = decodeEntry(fields);
-		if (namespace && message.kind !== 'malformed') {
-			this.#hand(namespace, message, `${this.#cursor ?? ''}${OUTSIDE_STREAM}`);
-		}
-	}
-
-	#checkEchoes(): void {
-		const threshold = performance.now() - ECHO_TIMEOUT_MS;
-		for (const [key, { fields, publishedAt }] of this.#pending) {
-			if (publishedAt === undefined || publishedAt > threshold) {
-				return;
+	#deliverLocally(messages: readonly EntryFields[]): void {
+		for (const fields of messages) {
+			const namespace = this.#namespaces.get(fields.nsp);
+			const message = decodeEntry(fields);
+			if (namespace && message.kind !== 'malformed') {
+				this.#hand(namespace, message, `${this.#cursor ?? ''}${OUTSIDE_STREAM}`);
 			}
-			this.#deliverLocally(key, fields);
 		}
 	}
 
