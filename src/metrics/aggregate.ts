@@ -3,6 +3,7 @@
  * counters never fall when a worker dies, and a worker that does not answer costs only its own gauges.
  */
 import { CATALOG, findRow, type GaugeMerge } from './catalog.ts';
+import { OpenValues } from './open-values.ts';
 import { type Family, type FamilyType, type MetricSnapshot, type Sample, sampleKey } from './snapshot.ts';
 
 export interface MetricSource {
@@ -46,6 +47,8 @@ const APP_MERGES: ReadonlySet<string> = new Set<Merge>(['sum', 'max', 'min', 'av
 
 export function createTotals(): Totals {
 	const sources = new Set<SourceState>();
+	// Each worker bounds its own; together they could still have a hundred each.
+	const openValues = new OpenValues();
 	let past = EMPTY;
 	return {
 		add(label) {
@@ -61,22 +64,22 @@ export function createTotals(): Totals {
 				},
 				end() {
 					if (sources.delete(state)) {
-						past = foldIn(past, state.snapshot ?? EMPTY);
+						past = foldIn(past, state.snapshot ?? EMPTY, openValues);
 					}
 				},
 			};
 		},
-		merge: () => mergeAll(past, [...sources]),
+		merge: () => mergeAll(past, [...sources], openValues),
 	};
 }
 
 /** What outlives a process: counters, histograms and the sums of summaries. */
-function foldIn(past: MetricSnapshot, last: MetricSnapshot): MetricSnapshot {
-	return { own: foldFamilies('own', past.own, last.own), app: foldFamilies('app', past.app, last.app) };
+function foldIn(past: MetricSnapshot, last: MetricSnapshot, openValues: OpenValues): MetricSnapshot {
+	return { own: foldFamilies('own', past.own, last.own, openValues), app: foldFamilies('app', past.app, last.app, openValues) };
 }
 
-function foldFamilies(origin: Origin, past: readonly Family[], last: readonly Family[]): readonly Family[] {
-	const merger = new FamilyMerger(origin);
+function foldFamilies(origin: Origin, past: readonly Family[], last: readonly Family[], openValues: OpenValues): readonly Family[] {
+	const merger = new FamilyMerger(origin, openValues);
 	merger.addAll(past.filter(isCumulative), 'past');
 	merger.addAll(last.filter(isCumulative), 'past');
 	return merger.finish();
@@ -86,9 +89,9 @@ function isCumulative(family: Family): boolean {
 	return family.type !== 'gauge';
 }
 
-function mergeAll(past: MetricSnapshot, sources: readonly SourceState[]): MergedMetrics {
-	const own = new FamilyMerger('own');
-	const app = new FamilyMerger('app');
+function mergeAll(past: MetricSnapshot, sources: readonly SourceState[], openValues: OpenValues): MergedMetrics {
+	const own = new FamilyMerger('own', openValues);
+	const app = new FamilyMerger('app', openValues);
 	own.addAll(past.own, 'past');
 	app.addAll(past.app, 'past');
 	for (const { label, snapshot = EMPTY, isSilent } of sources) {
@@ -142,11 +145,14 @@ interface OpenFamily {
 /** Adds families of several processes up, one name at a time; the first to use a name decides its type and buckets. */
 class FamilyMerger {
 	readonly #origin: Origin;
+	/** Knows the labels of our metrics only: those of the application are its own affair. */
+	readonly #openValues: OpenValues;
 	readonly #open = new Map<string, OpenFamily>();
 	readonly #dropped = new Map<string, DroppedFamily>();
 
-	constructor(origin: Origin) {
+	constructor(origin: Origin, openValues: OpenValues) {
 		this.#origin = origin;
+		this.#openValues = openValues;
 	}
 
 	get dropped(): readonly DroppedFamily[] {
@@ -158,7 +164,7 @@ class FamilyMerger {
 			const samples = family.type === 'summary' ? family.samples.filter((sample) => !('quantile' in sample.labels)) : family.samples;
 			const open = samples.length === 0 ? undefined : this.#openFor(family, samples);
 			for (const sample of open ? samples : []) {
-				accumulate(open, sample, label);
+				accumulate(open, { ...sample, labels: this.#openValues.bound(family.name, sample.labels) }, label);
 			}
 		}
 	}

@@ -6,13 +6,13 @@ import {
 	type GaugeName,
 	type HistogramName,
 	type LabelsOf,
-	MAX_OPEN_VALUES,
 	METRIC_NAMES,
 	type MetricName,
 	OPEN,
 	OPERATOR_PREFIX,
 	rowOf,
 } from './catalog.ts';
+import { OpenValues } from './open-values.ts';
 import type { Family, FamilyType, MetricSnapshot } from './snapshot.ts';
 
 export type { MetricSnapshot } from './snapshot.ts';
@@ -46,20 +46,12 @@ class CatalogMetrics implements Metrics {
 	readonly #counters = new Map<MetricName, Counter>();
 	readonly #gauges = new Map<MetricName, Gauge>();
 	readonly #histograms = new Map<MetricName, Histogram>();
-	/** By metric: each open label with the values it has had. */
-	readonly #openValues = new Map<MetricName, readonly (readonly [string, Set<string>])[]>();
+	readonly #openValues = new OpenValues();
 	readonly #refreshers: (() => void)[] = [];
 
 	constructor(names: readonly MetricName[]) {
 		for (const name of names) {
 			const row = rowOf(name);
-			const open = Object.keys(row.labels).filter((label) => row.labels[label] === OPEN);
-			if (open.length > 0) {
-				this.#openValues.set(
-					name,
-					open.map((label) => [label, new Set<string>()]),
-				);
-			}
 			if (row.type === 'counter') {
 				this.#counters.set(name, this.#createCounter(name));
 			}
@@ -135,23 +127,9 @@ class CatalogMetrics implements Metrics {
 		return { name, help: row.help, labelNames: Object.keys(row.labels) };
 	}
 
-	/** The labels, with values of open labels beyond the first 100 replaced by `other`. Runs for every message: copies only then. */
-	#bound(name: MetricName, given: object): Record<string, string> {
+	#bound(name: MetricName, labels: object): Record<string, string> {
 		// What LabelsOf of any metric comes down to; the compiler can't follow a type parameter there.
-		const labels = given as Record<string, string>;
-		let bounded = labels;
-		for (const [label, seen] of this.#openValues.get(name) ?? []) {
-			const value = labels[label] ?? '';
-			if (seen.has(value)) {
-				continue;
-			}
-			if (seen.size < MAX_OPEN_VALUES) {
-				seen.add(value);
-			} else {
-				bounded = { ...bounded, [label]: 'other' };
-			}
-		}
-		return bounded;
+		return this.#openValues.bound(name, labels as Record<string, string>);
 	}
 }
 

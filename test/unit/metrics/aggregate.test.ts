@@ -41,6 +41,40 @@ function mergeOf(snapshots: readonly MetricSnapshot[]) {
 	return { ...merged, text: parseExposition(renderExposition(merged.families)) };
 }
 
+test('workers that have seen a hundred different namespaces each are a hundred together, and the sum is kept', () => {
+	const totals = createTotals();
+	const snapshotOf = (worker: number, value: number): MetricSnapshot => ({
+		own: [
+			{
+				name: 'socketfleet_events_in_total',
+				help: 'Events.',
+				type: 'counter',
+				samples: Array.from({ length: 100 }, (_each, index) => ({
+					name: 'socketfleet_events_in_total',
+					labels: { nsp: `/${worker}/${index}` },
+					value,
+				})),
+			},
+		],
+		app: [],
+	});
+	const sources = Array.from({ length: 16 }, (_each, slot) => totals.add(String(slot)));
+	const eventsIn = () => totals.merge().families.find(({ name }) => name === 'socketfleet_events_in_total')?.samples ?? [];
+	for (const [worker, source] of sources.entries()) {
+		source.record(snapshotOf(worker, 1));
+	}
+	const before = new Map(eventsIn().map(({ labels, value }) => [labels.nsp, value]));
+	assert.equal(before.size, 101);
+	assert.equal(before.get('other'), 1500);
+	for (const [worker, source] of sources.entries()) {
+		source.record(snapshotOf(worker, 2));
+		source.end();
+	}
+	for (const { labels, value } of eventsIn()) {
+		assert.equal(value, 2 * (before.get(labels.nsp) ?? 0), labels.nsp);
+	}
+});
+
 test('counters and histograms are added up by labels, gauges as the catalogue says', () => {
 	const worker = (value: number) =>
 		own(
