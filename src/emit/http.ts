@@ -58,7 +58,7 @@ export function createApiListener(deps: ApiDeps): (req: IncomingMessage, res: Se
 		const mark = target.indexOf('?');
 		const path = mark < 0 ? target : target.slice(0, mark);
 		if (path === DOCUMENT_PATH) {
-			send(res, document);
+			send(res, req.method === 'GET' ? document : problem('ERR_METHOD', 'use GET', {}, { allow: 'GET' }));
 			return;
 		}
 		const route = ROUTES.get(path);

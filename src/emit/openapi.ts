@@ -32,7 +32,7 @@ export function buildOpenApi(): object {
 			summary: 'Reaches the clients of a fleet from processes that run no Socket.IO server.',
 			license: { name: 'MIT', identifier: 'MIT' },
 		},
-		servers: [{ url: 'http://localhost:9466', description: 'A pod; in a cluster the Service of the fleet.' }],
+		servers: [{ url: '/', description: 'Port 9466 of any pod.' }],
 		security: [{ token: [] }],
 		tags: [
 			{ name: 'write', description: 'Reach clients.' },
@@ -98,7 +98,10 @@ function buildDocumentOperation(): object {
 		summary: 'This document',
 		tags: ['read'],
 		security: [],
-		responses: { 200: { description: 'OpenAPI 3.1.', content: { 'application/json': { schema: { type: 'object' } } } } },
+		responses: {
+			200: { description: 'OpenAPI 3.1.', content: { 'application/json': { schema: { type: 'object' } } } },
+			...buildProblems([405]),
+		},
 	};
 }
 
