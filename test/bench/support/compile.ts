@@ -26,7 +26,10 @@ function compileNow(): Compiled {
 	process.once('exit', () => rmSync(OUTPUT, { recursive: true, force: true }));
 	const project = join(ROOT, 'test/bench/tsconfig.json');
 	const tsc = join(ROOT, 'node_modules/.bin/tsc');
-	const { status, stdout } = spawnSync(tsc, ['-p', project, '--outDir', OUTPUT], { cwd: ROOT, encoding: 'utf8' });
+	const { status, signal, stdout } = spawnSync(tsc, ['-p', project, '--outDir', OUTPUT], { cwd: ROOT, encoding: 'utf8' });
+	if (status === null) {
+		throw new Error(`the compiler was ended by ${signal}`);
+	}
 	if (status !== 0) {
 		// JavaScript is written all the same. `npm run check` is what decides about types.
 		console.error(`compiled with errors:\n${stdout}`);
