@@ -154,7 +154,7 @@ export const CATALOG = {
 	},
 	socketfleet_publish_seconds: {
 		type: 'histogram',
-		help: 'Time until Redis acknowledged a published message.',
+		help: 'Time until Redis acknowledged a batch of published messages, from the first of them.',
 		labels: {},
 		buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
 	},

@@ -217,10 +217,9 @@ class StreamPublisher implements Publisher {
 	#succeed(batch: readonly Waiting[]): void {
 		const { metrics, events } = this.#deps;
 		this.#breaker.onSuccess();
-		const now = performance.now();
 		metrics.inc('socketfleet_publish_total', { result: 'ok' }, batch.length);
-		for (const { mark, at } of batch) {
-			metrics.observe('socketfleet_publish_seconds', {}, (now - at) / 1000);
+		metrics.observe('socketfleet_publish_seconds', {}, (performance.now() - (batch[0]?.at ?? 0)) / 1000);
+		for (const { mark } of batch) {
 			events.onPublished(mark);
 		}
 	}

@@ -59,21 +59,49 @@ export function parseEntry(raw: unknown): ParsedEntry | undefined {
 	if (!Array.isArray(fields)) {
 		return { kind: 'malformed', id, reason: 'no_fields' };
 	}
-	const found: Record<string, string> = Object.create(null);
-	for (let i = 0; i + 1 < fields.length; i += 2) {
-		found[String(fields[i])] = String(fields[i + 1]);
-	}
-	const { uid, nsp, type, data, pub, to } = found;
+	const { uid, nsp, type, data, pub, to } = readFields(fields);
 	if (uid === undefined || nsp === undefined || type === undefined) {
 		return { kind: 'malformed', id, reason: 'missing_field' };
 	}
 	if (!/^\d{1,2}$/.test(type)) {
 		return { kind: 'malformed', id, reason: 'bad_type' };
 	}
-	return {
-		kind: 'entry',
-		entry: { id, uid, nsp, type: Number(type), data: data ?? '', mark: parseMark(pub), rooms: to?.split(ROOM_SEPARATOR) },
-	};
+	const rooms = to?.split(ROOM_SEPARATOR);
+	return { kind: 'entry', entry: { id, uid, nsp, type: Number(type), data: data ?? '', mark: parseMark(pub), rooms } };
+}
+
+interface KnownFields {
+	uid?: string;
+	nsp?: string;
+	type?: string;
+	data?: string;
+	pub?: string;
+	to?: string;
+}
+
+function readFields(fields: readonly unknown[]): KnownFields {
+	const found: KnownFields = {};
+	for (let i = 0; i + 1 < fields.length; i += 2) {
+		const name = fields[i];
+		const value = fields[i + 1];
+		if (typeof value !== 'string') {
+			continue;
+		}
+		// Fields of others are passed over; a name of Object.prototype's must not get far.
+		switch (name) {
+			case 'uid':
+			case 'nsp':
+			case 'type':
+			case 'data':
+			case 'pub':
+			case 'to':
+				found[name] = value;
+				break;
+			default:
+				break;
+		}
+	}
+	return found;
 }
 
 export function formatMark({ publisher, sequence }: PublisherMark): string {

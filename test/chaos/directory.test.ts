@@ -1,0 +1,74 @@
+/** Pods find each other, and a Redis that is frozen, gone or empty takes nobody's address away. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { test } from 'node:test';
+import { createSilentLogger } from '../../src/base/log.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { createMetrics } from '../../src/metrics/registry.ts';
+import { createRedis, type RedisHandle } from '../../src/redis/client.ts';
+import { createDirectory, type Directory } from '../../src/redis/directory.ts';
+import { lastFirst } from '../support/last-first.ts';
+import { type Scope, startRedis } from '../support/redis-server.ts';
+import { waitFor } from '../support/wait.ts';
+
+const log = createSilentLogger();
+const WAIT = { timeoutMs: 60_000 };
+
+function connect(t: Scope, redisUrl: string): { redis: RedisHandle; open: (pod: string, incarnation?: string) => Directory } {
+	const { config } = loadConfig({ env: {}, flags: { redisUrl, fleetKey: 'directory-key-0123' }, cwd: tmpdir() });
+	const redis = createRedis(config, log);
+	t.after(() => redis.close());
+	const open = (pod: string, incarnation: string = randomUUID()): Directory => {
+		const self = { pod, incarnation, host: `host-of-${pod}`, internalPort: 9465, workers: 1 };
+		const directory = createDirectory({ redis, config, log, metrics: createMetrics(), self });
+		t.after(() => directory.close());
+		return directory;
+	};
+	return { redis, open };
+}
+
+test('a pod is found by the others, holds its id alone, and is forgotten when its last worker has left', async (context) => {
+	const t = lastFirst(context);
+	const { url } = await startRedis(t);
+	const { redis, open } = connect(t, url);
+	await waitFor('Redis', () => redis.state() === 'ready', WAIT);
+	const [one, sibling, other] = [open('aaaa', 'same'), open('aaaa', 'same'), open('bbbb')];
+	assert.deepEqual(await Promise.all([one.start(), sibling.start(), other.start()]), ['ok', 'ok', 'ok']);
+	await waitFor('both to be known', () => other.lookup('aaaa') && one.lookup('bbbb'), WAIT);
+	assert.deepEqual(other.lookup('aaaa'), { host: 'host-of-aaaa', port: 9465 });
+
+	let taken = 0;
+	const rival = open('aaaa');
+	rival.onTaken(() => taken++);
+	assert.equal(await rival.start(), 'taken');
+	assert.equal(taken, 1);
+
+	await one.close();
+	// One more worker holds the pod: two rounds of heartbeats later it is still there.
+	const before = other.pods().find(({ pod }) => pod === 'bbbb')?.at ?? 0;
+	await waitFor('two more heartbeats', () => (other.pods().find(({ pod }) => pod === 'bbbb')?.at ?? 0) > before + 3000, WAIT);
+	assert.ok(other.lookup('aaaa'));
+	await sibling.close();
+	await waitFor('it to be forgotten', () => other.lookup('aaaa') === undefined, WAIT);
+	assert.equal(await open('aaaa').start(), 'taken', 'an id that was in use just now names sessions of clients that may come back');
+});
+
+test('a frozen, a restarted and an absent Redis leave the addresses that were known', async (context) => {
+	const t = lastFirst(context);
+	const server = await startRedis(t);
+	const { redis, open } = connect(t, server.url);
+	await waitFor('Redis', () => redis.state() === 'ready', WAIT);
+	const [one, other] = [open('aaaa'), open('bbbb')];
+	await Promise.all([one.start(), other.start()]);
+	await waitFor('both to be known', () => other.lookup('aaaa') && one.lookup('bbbb'), WAIT);
+
+	await server.stop();
+	await waitFor('Redis to be found away', () => redis.state() === 'away', WAIT);
+	const late = open('cccc');
+	assert.equal(await late.start(), 'away');
+	assert.ok(one.lookup('bbbb'));
+	// It comes back with nothing: each pod claims its id again, and the late one its first.
+	await server.start();
+	await waitFor('all three to be known', () => one.lookup('cccc') && one.lookup('bbbb') && other.lookup('aaaa'), WAIT);
+});
