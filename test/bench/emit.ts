@@ -94,10 +94,24 @@ async function measureCommand({ size, say }: BenchContext, url: string, dir: str
 		),
 	);
 	say(`socketfleet emit --stdin, ${count} lines`);
+	// `times` prints the CPU of the shell, and on its second line that of its children.
+	const command = `"${process.execPath}" "${compile().cli}" emit --redis ${url} --stream ${STREAM} --stdin < "${file}" && times`;
 	const startedAt = performance.now();
-	const command = `exec "${process.execPath}" "${compile().cli}" emit --redis ${url} --stream ${STREAM} --stdin < "${file}"`;
-	await promisify(execFile)('sh', ['-c', command]);
-	return { subject: 'socketfleet emit --stdin', values: { perSecond: Math.round((count * 1000) / (performance.now() - startedAt)) } };
+	const { stdout } = await promisify(execFile)('sh', ['-c', command]);
+	const wallMs = performance.now() - startedAt;
+	const cpuMs = readCpuMs(stdout.trim().split('\n').at(-1) ?? '');
+	return {
+		subject: 'socketfleet emit --stdin',
+		values: { cpuUs: round((cpuMs * 1000) / count), perSecond: Math.round((count * 1000) / wallMs) },
+	};
+}
+
+/** `0m1.250000s 0m0.100000s`: user and system time. */
+function readCpuMs(times: string): number {
+	return [...times.matchAll(/(\d+)m([\d.]+)s/g)].reduce(
+		(sum, [, minutes, seconds]) => sum + Number(minutes) * 60_000 + Number(seconds) * 1000,
+		0,
+	);
 }
 
 await runProgram('emit', async (context) => {
