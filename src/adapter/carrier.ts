@@ -11,6 +11,7 @@ import type { Metrics } from '../metrics/registry.ts';
 import type { RedisHandle } from '../redis/client.ts';
 import { type GapReason, type RawEntry, StreamReader } from '../redis/reader.ts';
 import { parseOffset, type StreamOffset } from '../redis/stream-offset.ts';
+import type { LocalMessage } from './pending-messages.ts';
 
 export interface CarrierDeps {
 	readonly bus: Bus;
@@ -21,11 +22,14 @@ export interface CarrierDeps {
 	cursor(): StreamOffset | undefined;
 	onBatch(after: StreamOffset, entries: readonly RawEntry[]): void;
 	onGap(reason: GapReason, cursor: StreamOffset): void;
+	/** Messages of a sibling that Redis did not take. */
+	onLocal(messages: readonly LocalMessage[]): void;
 }
 
 type Frame =
 	| { readonly kind: 'batch'; readonly after: string; readonly entries: readonly RawEntry[] }
-	| { readonly kind: 'gap'; readonly reason: GapReason; readonly cursor: string };
+	| { readonly kind: 'gap'; readonly reason: GapReason; readonly cursor: string }
+	| { readonly kind: 'local'; readonly messages: readonly LocalMessage[] };
 
 const TOPIC = 'stream';
 /** The reader sends a frame every second, be it empty. A sibling that hears none for this long reads for itself. */
@@ -55,6 +59,11 @@ export class Carrier implements Closable {
 	start(): void {
 		this.#heardAt = performance.now();
 		this.#elect();
+	}
+
+	/** To the other workers of the pod, without the stream. */
+	share(messages: readonly LocalMessage[]): void {
+		this.#deps.bus.broadcast(TOPIC, serialize({ kind: 'local', messages } satisfies Frame));
 	}
 
 	async close(): Promise<void> {
@@ -99,16 +108,20 @@ export class Carrier implements Closable {
 	}
 
 	#onFrame(from: number, payload: Buffer): void {
-		// Only a lower slot keeps this one from reading: a stand-in that read by itself for a while must not.
-		if (from < this.#deps.bus.slot) {
-			this.#heardAt = performance.now();
-		}
 		let frame: Frame;
 		try {
 			frame = deserialize(payload) as Frame;
 		} catch (error) {
 			this.#deps.log.error({ from, err: messageOf(error) }, 'a frame of the stream cannot be read');
 			return;
+		}
+		if (frame.kind === 'local') {
+			this.#deps.onLocal(frame.messages);
+			return;
+		}
+		// Only a lower slot keeps this one from reading: a stand-in that read by itself for a while must not.
+		if (from < this.#deps.bus.slot) {
+			this.#heardAt = performance.now();
 		}
 		const offset = parseOffset(frame.kind === 'batch' ? frame.after : frame.cursor);
 		if (offset === undefined) {

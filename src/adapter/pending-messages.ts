@@ -1,8 +1,12 @@
 /** Messages that this worker has published and that have not come back from the stream yet, oldest first. */
 import { type EntryFields, formatMark, type PublisherMark } from '../redis/stream-entry.ts';
 
-interface Pending {
+export interface LocalMessage {
+	readonly mark: PublisherMark;
 	readonly fields: EntryFields;
+}
+
+interface Pending extends LocalMessage {
 	/** When Redis acknowledged it; undefined while it has not. */
 	publishedAt: number | undefined;
 }
@@ -20,7 +24,7 @@ export class PendingMessages {
 	readonly #givenUp = new Set<string>();
 
 	add(mark: PublisherMark, fields: EntryFields): void {
-		this.#pending.set(formatMark(mark), { fields, publishedAt: undefined });
+		this.#pending.set(formatMark(mark), { mark, fields, publishedAt: undefined });
 	}
 
 	onPublished(mark: PublisherMark): void {
@@ -39,13 +43,13 @@ export class PendingMessages {
 	}
 
 	/** Gives up that message and all before it, so that the order of one sender holds without the stream, too. */
-	giveUpTo(mark: PublisherMark): EntryFields[] {
+	giveUpTo(mark: PublisherMark): LocalMessage[] {
 		const last = formatMark(mark);
-		const given: EntryFields[] = [];
+		const given: LocalMessage[] = [];
 		if (this.#pending.has(last)) {
-			for (const [key, { fields }] of this.#pending) {
-				this.#giveUp(key);
-				given.push(fields);
+			for (const [key, message] of this.#pending) {
+				this.giveUp(message.mark);
+				given.push(message);
 				if (key === last) {
 					break;
 				}
@@ -55,20 +59,22 @@ export class PendingMessages {
 	}
 
 	/** Gives up what was acknowledged too long ago. */
-	giveUpOverdue(): EntryFields[] {
+	giveUpOverdue(): LocalMessage[] {
 		const threshold = performance.now() - ECHO_TIMEOUT_MS;
-		const given: EntryFields[] = [];
-		for (const [key, { fields, publishedAt }] of this.#pending) {
-			if (publishedAt === undefined || publishedAt > threshold) {
+		const given: LocalMessage[] = [];
+		for (const message of this.#pending.values()) {
+			if (message.publishedAt === undefined || message.publishedAt > threshold) {
 				break;
 			}
-			this.#giveUp(key);
-			given.push(fields);
+			this.giveUp(message.mark);
+			given.push(message);
 		}
 		return given;
 	}
 
-	#giveUp(key: string): void {
+	/** It is delivered without the stream, here or by a sibling: should it turn up there, it is an echo. */
+	giveUp(mark: PublisherMark): void {
+		const key = formatMark(mark);
 		this.#pending.delete(key);
 		this.#givenUp.add(key);
 		if (this.#givenUp.size > MAX_GIVEN_UP) {

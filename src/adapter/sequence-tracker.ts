@@ -20,6 +20,10 @@ export class SequenceTracker {
 		return last === undefined || sequence === last + 1 ? 'next' : 'gap';
 	}
 
+	hasSeen({ publisher, sequence }: PublisherMark): boolean {
+		return (this.#last.get(publisher) ?? 0) >= sequence;
+	}
+
 	clear(): void {
 		this.#last.clear();
 	}

@@ -77,6 +77,7 @@ class StreamFleet implements FleetAdapter {
 				log,
 				catchUp: (from, to) => this.#catchUp(from, to),
 				barrier: () => this.#sessions?.barrier(),
+				share: (messages) => this.#carrier.share(messages),
 				onEntry: (entry) => this.#recovery && this.#recent.append(entry),
 				onGap: (reason, cursor) => this.#onGap(reason, cursor),
 			}),
@@ -103,6 +104,7 @@ class StreamFleet implements FleetAdapter {
 				cursor: () => this.#hub.cursor,
 				onBatch: (after, entries) => this.#hub.receive(after, entries),
 				onGap: (reason, cursor) => this.#hub.skipTo(reason, cursor),
+				onLocal: (messages) => this.#hub.receiveLocal(messages),
 			}),
 		);
 		this.#members = this.#parts.add('membership', new Members({ redis, keys, subscriptions: this.#subscriptions, bus, log, owner }));

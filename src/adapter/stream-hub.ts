@@ -19,7 +19,7 @@ import {
 	type StreamEntry,
 } from '../redis/stream-entry.ts';
 import { isAfter, parseOffset, type StreamOffset, timeOfOffset } from '../redis/stream-offset.ts';
-import { PendingMessages } from './pending-messages.ts';
+import { type LocalMessage, PendingMessages } from './pending-messages.ts';
 import { SequenceTracker } from './sequence-tracker.ts';
 import type { Room } from './session-record.ts';
 
@@ -40,6 +40,8 @@ export interface StreamHubDeps {
 	catchUp(from: StreamOffset, to: StreamOffset): Promise<{ readonly entries: readonly RawEntry[]; readonly complete: boolean }>;
 	/** Changes of sessions that must be saved before the next entry is delivered; undefined when there are none. */
 	barrier(): Promise<void> | undefined;
+	/** Messages that Redis does not take: for the other workers of the pod. */
+	share(messages: readonly LocalMessage[]): void;
 	/** Every valid entry, in order, whoever sent it. */
 	onEntry(entry: StreamEntry): void;
 	/** Entries were lost: clients of this worker have a hole in what they saw. */
@@ -72,7 +74,7 @@ export class StreamHub implements Closable {
 
 	constructor(deps: StreamHubDeps) {
 		this.#deps = deps;
-		this.#echoTimer = setInterval(() => this.#deliverLocally(this.#pending.giveUpOverdue()), ECHO_CHECK_MS);
+		this.#echoTimer = setInterval(() => this.#giveUp(this.#pending.giveUpOverdue()), ECHO_CHECK_MS);
 		this.#echoTimer.unref();
 	}
 
@@ -123,9 +125,18 @@ export class StreamHub implements Closable {
 		this.#pending.onPublished(mark);
 	}
 
-	/** That message and all before it are delivered here. */
+	/** That message and all before it are delivered in this pod. */
 	onPublishFailed(mark: PublisherMark): void {
-		this.#deliverLocally(this.#pending.giveUpTo(mark));
+		this.#giveUp(this.#pending.giveUpTo(mark));
+	}
+
+	/** Messages of a sibling that Redis did not take. Those that came by the stream all the same have been delivered. */
+	receiveLocal(messages: readonly LocalMessage[]): void {
+		const unseen = messages.filter(({ mark }) => !this.#sequences.hasSeen(mark));
+		for (const { mark } of unseen) {
+			this.#pending.giveUp(mark);
+		}
+		this.#deliverLocally(unseen);
 	}
 
 	/** Entries that follow `after` without a hole. Those that were dispatched already are passed over. */
@@ -274,8 +285,15 @@ export class StreamHub implements Closable {
 		}
 	}
 
-	#deliverLocally(messages: readonly EntryFields[]): void {
-		for (const fields of messages) {
+	#giveUp(messages: readonly LocalMessage[]): void {
+		if (messages.length > 0) {
+			this.#deliverLocally(messages);
+			this.#deps.share(messages);
+		}
+	}
+
+	#deliverLocally(messages: readonly LocalMessage[]): void {
+		for (const { fields } of messages) {
 			const namespace = this.#namespaces.get(fields.nsp);
 			const message = decodeEntry(fields);
 			if (namespace && message.kind !== 'malformed') {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { LocalMessage } from '../../../src/adapter/pending-messages.ts';
 import { type HubGap, StreamHub, type StreamHubDeps } from '../../../src/adapter/stream-hub.ts';
 import { createSilentLogger } from '../../../src/base/log.ts';
 import { loadConfig } from '../../../src/config/load.ts';
@@ -40,6 +41,7 @@ function createHub(deps: Partial<StreamHubDeps> = {}): {
 		log: createSilentLogger(),
 		catchUp: () => Promise.reject(new Error('nothing to catch up with')),
 		barrier: () => undefined,
+		share: () => undefined,
 		onEntry: () => undefined,
 		onGap: (reason, cursor) => gaps.push([reason, cursor]),
 		...deps,
@@ -146,6 +148,29 @@ test('own messages are delivered when they come back; what failed is delivered a
 	hub.receive(at(11), [raw(12, 'm2', { mark: own(2) }), raw(13, 'm3', { mark: own(3) }), raw(14, 'other')]);
 	await new Promise(setImmediate);
 	assert.deepEqual(heard.slice(3), ['other@14-0']);
+});
+
+test('what Redis did not take reaches the siblings, once, whichever way it comes first', async (t) => {
+	const shared: LocalMessage[] = [];
+	const sender = createHub({ share: (messages) => shared.push(...messages) });
+	const sibling = createHub();
+	t.after(() => {
+		sender.hub.close();
+		sibling.hub.close();
+	});
+	sender.hub.setPublisher(fakePublisher());
+	sender.hub.publish(fieldsOf('m1'));
+	sender.hub.publish(fieldsOf('m2'));
+	sender.hub.onPublishFailed({ publisher: 'own', sequence: 2 });
+	assert.equal(shared.length, 2);
+	// The first one had reached the stream, and the sibling, before the sender gave up.
+	sibling.hub.receive(at(10), [raw(11, 'm1', { mark: { publisher: 'own', sequence: 1 } })]);
+	await new Promise(setImmediate);
+	sibling.hub.receiveLocal(shared);
+	assert.deepEqual(sibling.heard, ['m1@11-0', 'm2@11-0~']);
+	sibling.hub.receive(at(11), [raw(12, 'm2', { mark: { publisher: 'own', sequence: 2 } })]);
+	await new Promise(setImmediate);
+	assert.equal(sibling.heard.length, 2);
 });
 
 test('what must be saved first holds back the next entry, and the rest behind it in order', async (t) => {
