@@ -15,6 +15,8 @@ import { connectWitness } from '../support/witness.ts';
 
 const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 const APP = fileURLToPath(new URL('../fixtures/emit-app.ts', import.meta.url));
+/** Each try starts a process. */
+const PATIENCE = { timeoutMs: 60_000, everyMs: 100 };
 const TOKEN = 'token-of-the-emit-command';
 const { stream: STREAM } = redisKeysOf({ fleet: 'default', redisMode: 'standalone' });
 
@@ -91,10 +93,14 @@ test('through the HTTP API of a pod', async (t) => {
 	const tokenFile = join(redis.dir, 'token');
 	writeFileSync(tokenFile, `${TOKEN}\n`);
 	const witness = await connectWitness(scope, pod.url, { rooms: ['lobby'] });
-	await waitFor('messages to flow', async () => {
-		assert.equal((await emit(['--url', url, '--token-file', tokenFile, 'warm-up'])).code, 0);
-		return witness.has('warm-up');
-	});
+	await waitFor(
+		'messages to flow',
+		async () => {
+			assert.equal((await emit(['--url', url, '--token-file', tokenFile, 'warm-up'])).code, 0);
+			return witness.has('warm-up');
+		},
+		PATIENCE,
+	);
 	witness.clear();
 	const many = await emit(['--url', url, '--stdin', '--room', 'lobby', 'line'], {
 		input: Array.from({ length: 1200 }, (_, index) => index).join('\n'),

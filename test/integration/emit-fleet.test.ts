@@ -9,6 +9,7 @@ import { waitFor } from '../support/wait.ts';
 import { connectWitness } from '../support/witness.ts';
 
 const APP = fileURLToPath(new URL('../fixtures/emit-app.ts', import.meta.url));
+const PATIENCE = { timeoutMs: 60_000, everyMs: 100 };
 const TOKEN = 'token-of-the-emit-fleet';
 
 interface Reply {
@@ -46,16 +47,20 @@ test('presence counts the whole fleet; a worker that does not answer is named', 
 	const [worker] = workers;
 	assert.ok(worker);
 	// Named once its heartbeat is known, and missed until its membership ends: freeze it anew if this came too early or too late.
-	const partial = await waitFor('an answer that names the worker it lacks', async () => {
-		assert.deepEqual((await call(asked, '/presence')).body.missing, []);
-		process.kill(worker.pid, 'SIGSTOP');
-		try {
-			const { body } = await call(asked, '/presence?room=red');
-			return body.missing?.includes(`${pod}/0`) ? body : undefined;
-		} finally {
-			process.kill(worker.pid, 'SIGCONT');
-		}
-	});
+	const partial = await waitFor(
+		'an answer that names the worker it lacks',
+		async () => {
+			assert.deepEqual((await call(asked, '/presence')).body.missing, []);
+			process.kill(worker.pid, 'SIGSTOP');
+			try {
+				const { body } = await call(asked, '/presence?room=red');
+				return body.missing?.includes(`${pod}/0`) ? body : undefined;
+			} finally {
+				process.kill(worker.pid, 'SIGCONT');
+			}
+		},
+		PATIENCE,
+	);
 	assert.deepEqual(partial, { sockets: 1, rooms: { red: 1 }, missing: [`${pod}/0`] });
 });
 
