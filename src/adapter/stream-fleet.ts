@@ -2,12 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Namespace, Server } from 'socket.io';
 import type { Adapter } from 'socket.io-adapter';
-import { backoffMs } from '../base/backoff.ts';
 import { sleep } from '../base/deadline.ts';
-import { messageOf } from '../base/errors.ts';
 import { Lifecycle } from '../base/lifecycle.ts';
 import type { RedisHandle } from '../redis/client.ts';
 import { redisKeysOf } from '../redis/keys.ts';
+import { persevere } from '../redis/persevere.ts';
 import { createPublisher, type Publisher } from '../redis/publisher.ts';
 import { readRange } from '../redis/reader.ts';
 import { createSessionStore } from '../redis/session-store.ts';
@@ -27,7 +26,7 @@ import { Requests } from './requests.ts';
 import { RetentionWatch } from './retention.ts';
 import { Sessions } from './sessions.ts';
 import { SlowConsumers } from './slow-consumers.ts';
-import { type HubGap, StreamHub } from './stream-hub.ts';
+import { type HubGap, StreamHub, type StreamHubDeps } from './stream-hub.ts';
 import { hardenNamespace } from './stream-namespace.ts';
 import { Takeover } from './takeover.ts';
 
@@ -228,33 +227,23 @@ class StreamFleet implements FleetAdapter {
 
 	/** Where the stream is now; tried until Redis answers. */
 	async #begin(): Promise<void> {
-		for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
-			try {
-				const { last } = await readStreamInfo(this.#redis.commands, this.#keys.stream);
-				this.#recent.reset(last);
-				this.#hub.begin(last);
-				this.#carrier.start();
-				return;
-			} catch (error) {
-				this.#deps.log.debug({ err: messageOf(error) }, 'the stream cannot be read yet');
-				await sleep(backoffMs(attempt, { minMs: 50, maxMs: 1000 }), this.#stop.signal);
-			}
+		const info = await this.#untilDone('begin', () => readStreamInfo(this.#redis.commands, this.#keys.stream));
+		if (info) {
+			this.#recent.reset(info.last);
+			this.#hub.begin(info.last);
+			this.#carrier.start();
 		}
 	}
 
-	async #catchUp(from: StreamOffset, to: StreamOffset): ReturnType<ConstructorParameters<typeof StreamHub>[0]['catchUp']> {
-		for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
-			try {
-				const range = { from, to, maxEntries: MAX_CATCH_UP_ENTRIES };
-				const { entries, complete, cut } = await readRange(this.#redis.commands, this.#keys.stream, range);
-				return { entries, complete: complete && !cut };
-			} catch (error) {
-				this.#deps.log.debug({ err: messageOf(error) }, 'catching up with the stream failed, trying again');
-				this.#deps.metrics.inc('socketfleet_redis_errors_total', { reason: 'catch_up' }, 1);
-				await sleep(backoffMs(attempt, { minMs: 50, maxMs: 1000 }), this.#stop.signal);
-			}
-		}
-		return { entries: [], complete: true };
+	async #catchUp(from: StreamOffset, to: StreamOffset): ReturnType<StreamHubDeps['catchUp']> {
+		const range = { from, to, maxEntries: MAX_CATCH_UP_ENTRIES };
+		const found = await this.#untilDone('catch_up', () => readRange(this.#redis.commands, this.#keys.stream, range));
+		return { entries: found?.entries ?? [], complete: found === undefined || (found.complete && !found.cut) };
+	}
+
+	#untilDone<T>(reason: string, work: () => Promise<T>): Promise<T | undefined> {
+		const { metrics, log } = this.#deps;
+		return persevere(work, { signal: this.#stop.signal, metrics, log, reason });
 	}
 
 	/** Clients of this worker have a hole in what they saw: they are told by being sent away and not recovered. */
@@ -284,14 +273,9 @@ class StreamFleet implements FleetAdapter {
 		if (seen === undefined) {
 			return;
 		}
-		for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
-			try {
-				this.#sessions?.setEpoch(await this.#store.endEpoch(seen));
-				return;
-			} catch (error) {
-				this.#deps.log.debug({ err: messageOf(error) }, 'the epoch could not be ended, trying again');
-				await sleep(backoffMs(attempt, { minMs: 50, maxMs: 1000 }), this.#stop.signal);
-			}
+		const epoch = await this.#untilDone('end_epoch', () => this.#store.endEpoch(seen));
+		if (epoch !== undefined) {
+			this.#sessions?.setEpoch(epoch);
 		}
 	}
 

@@ -19,6 +19,7 @@ import {
 	type StreamEntry,
 } from '../redis/stream-entry.ts';
 import { isAfter, parseOffset, type StreamOffset, timeOfOffset } from '../redis/stream-offset.ts';
+import { EntryCounters } from './entry-counters.ts';
 import { type LocalMessage, PendingMessages } from './pending-messages.ts';
 import { SequenceTracker } from './sequence-tracker.ts';
 import type { Room } from './session-record.ts';
@@ -62,7 +63,7 @@ export class StreamHub implements Closable {
 	readonly #namespaces = new Map<string, HubNamespace>();
 	readonly #sequences = new SequenceTracker();
 	readonly #pending = new PendingMessages();
-	readonly #dropped = new Map<string, number>();
+	readonly #counters: EntryCounters;
 	readonly #frames: Frame[] = [];
 	readonly #echoTimer: NodeJS.Timeout;
 	#publisher: Publisher | undefined;
@@ -70,10 +71,10 @@ export class StreamHub implements Closable {
 	#cursor: StreamOffset | undefined;
 	#pumping = false;
 	#closed = false;
-	#warnedOfQuarantine = false;
 
 	constructor(deps: StreamHubDeps) {
 		this.#deps = deps;
+		this.#counters = new EntryCounters(deps.metrics, deps.log);
 		this.#echoTimer = setInterval(() => this.#giveUp(this.#pending.giveUpOverdue()), ECHO_CHECK_MS);
 		this.#echoTimer.unref();
 	}
@@ -201,7 +202,7 @@ export class StreamHub implements Closable {
 			}
 			this.#dispatchRaw(entries[i]);
 		}
-		this.#tellDropped();
+		this.#counters.tell();
 		const newest = parseOffset(entries.at(-1)?.[0]);
 		if (newest) {
 			this.#deps.metrics.set('socketfleet_stream_lag_seconds', {}, Math.max(0, (Date.now() - timeOfOffset(newest)) / 1000));
@@ -233,7 +234,7 @@ export class StreamHub implements Closable {
 		}
 		this.#cursor = id;
 		if (parsed.kind === 'malformed') {
-			this.#quarantine(id, parsed.reason);
+			this.#counters.quarantine(id, parsed.reason);
 			return;
 		}
 		this.#dispatch(parsed.entry);
@@ -243,7 +244,7 @@ export class StreamHub implements Closable {
 		const { mark } = entry;
 		const order = mark === undefined ? 'next' : this.#sequences.check(mark);
 		if (order === 'duplicate') {
-			this.#drop('duplicate');
+			this.#counters.drop('duplicate');
 			return;
 		}
 		if (order === 'gap') {
@@ -251,7 +252,7 @@ export class StreamHub implements Closable {
 		}
 		this.#deps.onEntry(entry);
 		if (mark !== undefined && this.#pending.onArrival(mark) === 'echo') {
-			this.#drop('echo');
+			this.#counters.drop('echo');
 			return;
 		}
 		this.#deliver(entry);
@@ -260,16 +261,16 @@ export class StreamHub implements Closable {
 	#deliver(entry: StreamEntry): void {
 		const namespace = this.#namespaces.get(entry.nsp);
 		if (namespace === undefined) {
-			this.#drop('no_namespace');
+			this.#counters.drop('no_namespace');
 			return;
 		}
 		if (entry.rooms !== undefined && !entry.rooms.some((room) => namespace.hasRoom(room))) {
-			this.#drop('no_room');
+			this.#counters.drop('no_room');
 			return;
 		}
 		const message = decodeEntry(entry);
 		if (message.kind === 'malformed') {
-			this.#quarantine(entry.id, message.reason);
+			this.#counters.quarantine(entry.id, message.reason);
 			return;
 		}
 		this.#hand(namespace, message, entry.id);
@@ -280,7 +281,7 @@ export class StreamHub implements Closable {
 		try {
 			namespace.deliver(message, offset);
 		} catch (error) {
-			this.#drop('failed');
+			this.#counters.drop('failed');
 			this.#deps.log.error({ err: error, offset }, 'delivering a message failed');
 		}
 	}
@@ -299,26 +300,6 @@ export class StreamHub implements Closable {
 			if (namespace && message.kind !== 'malformed') {
 				this.#hand(namespace, message, `${this.#cursor ?? ''}${OUTSIDE_STREAM}`);
 			}
-		}
-	}
-
-	/** Counted here and told in one go: most entries of a large fleet are for rooms that are elsewhere. */
-	#drop(reason: string): void {
-		this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + 1);
-	}
-
-	#tellDropped(): void {
-		for (const [reason, count] of this.#dropped) {
-			this.#deps.metrics.inc('socketfleet_stream_entries_dropped_total', { reason }, count);
-		}
-		this.#dropped.clear();
-	}
-
-	#quarantine(id: StreamOffset, reason: string): void {
-		this.#deps.metrics.inc('socketfleet_quarantined_entries_total', { reason }, 1);
-		if (!this.#warnedOfQuarantine) {
-			this.#warnedOfQuarantine = true;
-			this.#deps.log.warn({ id, reason }, 'an entry of the stream makes no sense and was passed over; more are only counted');
 		}
 	}
 }
