@@ -84,7 +84,7 @@ export const REDIS: Dashboard = {
 				},
 				{
 					title: 'Entries that nobody here needed',
-					help: 'Read and passed over. echo: the pod’s own, delivered already; no_room, no_namespace: nobody here is in it; duplicate: published twice for safety. failed is a fault.',
+					help: 'Read and passed over. no_room, no_namespace: nobody here is in it. echo: the pod’s own, delivered already while Redis was slow. duplicate: written twice after a doubtful answer. failed: the adapter threw.',
 					kind: 'lines',
 					unit: 'cps',
 					queries: [{ expr: rateBy('reason', 'socketfleet_stream_entries_dropped_total'), legend: '{{reason}}' }],

@@ -35,6 +35,7 @@ export class Forwarder {
 
 	constructor(options: ForwarderOptions) {
 		this.#options = options;
+		options.metrics.onSnapshot(() => options.metrics.set('socketfleet_tunnels', {}, this.#tunnels.size));
 	}
 
 	/** Open tunnels, oldest first. */
@@ -97,14 +98,11 @@ export class Forwarder {
 	}
 
 	#tunnel(client: Duplex, clientHead: Buffer, owner: Duplex, ownerHead: Buffer): void {
-		const { metrics } = this.#options;
 		this.#tunnels.add(client);
-		metrics.set('socketfleet_tunnels', {}, this.#tunnels.size);
 		owner.on('error', () => client.destroy());
 		owner.on('close', () => client.destroy());
 		client.on('close', () => {
 			this.#tunnels.delete(client);
-			metrics.set('socketfleet_tunnels', {}, this.#tunnels.size);
 			owner.destroy();
 		});
 		client.write(ownerHead);

@@ -162,9 +162,14 @@ async function putUnderLoad(t: TestContext, one: Pod, other: Pod): Promise<void>
 	t.after(() => clearInterval(timer));
 }
 
+/** To a room in which nobody is, so that every worker reads it for nothing. */
 function emitOverHttp({ ports }: Pod): Promise<unknown> {
 	const headers = { authorization: `Bearer ${API_TOKEN}`, 'content-type': 'application/json' };
-	return send(`http://127.0.0.1:${ports.api}/emit`, { method: 'POST', headers }, JSON.stringify({ event: 'heard', args: ['by http'] }));
+	return send(
+		`http://127.0.0.1:${ports.api}/emit`,
+		{ method: 'POST', headers },
+		JSON.stringify({ rooms: ['nobody'], event: 'heard', args: ['by http'] }),
+	);
 }
 
 /** A session of one pod, ended by a request that the other pod gets. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { WebSocket } from 'ws';
@@ -92,6 +93,31 @@ test('metrics of the application are merged; those that clash or break cost only
 	});
 	assert.equal(broken.get('stock'), undefined);
 	assert.equal(sampleValue(broken, 'socketfleet_connections{transport="websocket"}'), 6, 'ours go on');
+});
+
+test('scrapers that hang, and one that comes all the time, keep nobody from an answer', async (t) => {
+	const pod = await startPod(t, { app: APP });
+	const { port, hostname } = new URL(pod.adminUrl);
+	for (let index = 0; index < 20; index++) {
+		const hanging = connect(Number(port), hostname);
+		t.after(() => hanging.destroy());
+		hanging.on('error', () => hanging.destroy()).pause();
+		await once(hanging, 'connect');
+		// Answers nobody reads, and a request that does not end.
+		hanging.write('GET /metrics HTTP/1.1\r\nHost: pod\r\n\r\n'.repeat(10));
+		hanging.write('GET /metrics HTTP/1.1\r\n');
+	}
+	let last = 0;
+	for (let scrape = 0; scrape < 50; scrape++) {
+		const pages = await Promise.all([pod.metrics(), pod.metrics()]);
+		for (const page of pages) {
+			const collected = sampleValue(parseExposition(page), 'socketfleet_gc_seconds_total');
+			assert.ok(collected >= last, 'no counter falls');
+			last = collected;
+		}
+	}
+	assert.equal(await pod.metric('socketfleet_scrape_silent_workers_total'), 0);
+	assert.equal((await pod.status()).ready, true);
 });
 
 function countSeries(text: string): number {
