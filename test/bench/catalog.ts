@@ -124,6 +124,24 @@ export const PROGRAMS = {
 		],
 		targets: [],
 	},
+	scrape: {
+		title: 'A scrape',
+		how:
+			'A pod of 16 workers holds idle WebSocket connections and is scraped 100 times, ten times a second. Time is until the whole page has ' +
+			'been received.',
+		columns: [
+			{ key: 'connections', head: 'connections' },
+			{ key: 'p50Ms', head: 'p50, ms' },
+			{ key: 'p99Ms', head: 'p99, ms' },
+			{ key: 'kilobytes', head: 'page, KB' },
+			{ key: 'series', head: 'series' },
+		],
+		targets: [
+			{ subject: 'pod of 16 workers', column: 'p50Ms', is: 'at most', value: 50 },
+			{ subject: 'pod of 16 workers', column: 'kilobytes', is: 'at most', value: 200 },
+			{ subject: 'pod of 16 workers', column: 'series', is: 'at most', value: 1500 },
+		],
+	},
 	'absent-rooms': {
 		title: 'A message for rooms that nobody in the pod has',
 		how:
