@@ -206,12 +206,14 @@ class StreamPublisher implements Publisher {
 		return Array.isArray(answer) && answer[1] !== 'late';
 	}
 
-	/** Asks for Redis' clock, which the deadline in the script goes by. */
+	/** A batch of no messages: shows that the script may write, and tells Redis' clock, which deadlines go by. */
 	async #probe(): Promise<void> {
+		const { config, redis } = this.#deps;
 		const sentAt = Date.now();
-		const [seconds, micros] = await withDeadline(this.#deps.redis.commands.time(), this.#deps.config.publishTimeoutMs, 'TIME');
-		const now = (sentAt + Date.now()) / 2;
-		this.#clockOffsetMs = Number(seconds) * 1000 + Number(micros) / 1000 - now;
+		const args = [`${this.#base}.probe`, 1, 0, retentionMsOf(config), config.streamMaxEntries];
+		const keys = [this.#keys.stream, this.#keys.publisher(`${this.#base}.probe`)];
+		const answer = await withDeadline(SCRIPT.run(redis.commands, keys, args), config.publishTimeoutMs, 'asking Redis');
+		this.#clockOffsetMs = Number(Array.isArray(answer) ? answer[0] : 0) - (sentAt + Date.now()) / 2;
 	}
 
 	#succeed(batch: readonly Waiting[]): void {
