@@ -46,11 +46,8 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const BODY_TIMEOUT_MS = 30_000;
 const CHECK_TIMEOUTS_EVERY_MS = 2000;
 
-/** Listens on the shared `apiPort` (node:cluster hands out its connections); undefined when no tokens are configured. */
-export async function startApi({ config, redis, io, metrics, log }: ApiDeps): Promise<Api | undefined> {
-	if (config.apiTokens.length === 0 && config.apiTokensFile === '') {
-		return undefined;
-	}
+/** Listens on the shared `apiPort` (node:cluster hands out its connections). Rejects with ERR_PORT, or ERR_CONFIG for a bad file of tokens. */
+export async function startApi({ config, redis, io, metrics, log }: ApiDeps): Promise<Api> {
 	const tokens = createTokenStore(config, log);
 	const writer = redis && createFleetWriter(config, redis);
 	const listener = createApiListener({

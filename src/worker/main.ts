@@ -3,9 +3,8 @@
 import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import { networkInterfaces } from 'node:os';
-import { type Namespace, Server } from 'socket.io';
-import { buildRecoveryOptions, createFleetAdapter, type FleetAdapter } from '../adapter/create.ts';
+import type { Server } from 'socket.io';
+import { createFleetAdapter, type FleetAdapter } from '../adapter/create.ts';
 import { AppError, ERROR_TABLE, messageOf } from '../base/errors.ts';
 import { Lifecycle } from '../base/lifecycle.ts';
 import { createLogger, type Logger, type LogLevel } from '../base/log.ts';
@@ -18,10 +17,8 @@ import { Channel } from '../ipc/channel.ts';
 import type { ConnectionMessage, DrainMessage, ShedMessage, ToPrimary, ToWorker, WorkerReplies } from '../ipc/messages.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
 import { watchRuntime } from '../metrics/runtime.ts';
-import { mintSessionId } from '../net/session-id.ts';
-import { createRedis } from '../redis/client.ts';
+import type { RedisHandle } from '../redis/client.ts';
 import { createDirectory, type Directory } from '../redis/directory.ts';
-import { startApi } from './api.ts';
 import { type AppDefinition, loadApp } from './app.ts';
 import { adoptConnection } from './connections.ts';
 import { drainWorker } from './drain.ts';
@@ -29,19 +26,14 @@ import { engineOf } from './engine.ts';
 import { createFleet } from './fleet.ts';
 import { Forwarder } from './forward.ts';
 import { listenByKernel } from './kernel-listener.ts';
+import { advertisedHost } from './own-address.ts';
 import { Peers } from './peers.ts';
 import { createEdges, type Edges } from './server.ts';
-import { countSessions } from './session-metrics.ts';
 import { shedSessions } from './shed.ts';
-import { buildServerOptions } from './socket-io.ts';
+import { createSocketIo } from './socket-io.ts';
+import { readStatus } from './status.ts';
 
 const REASONS_EVERY_MS = 500;
-const STATUS_COUNTERS = [
-	'socketfleet_sessions_opened_total',
-	'socketfleet_events_in_total',
-	'socketfleet_events_out_total',
-	'socketfleet_publish_total',
-] as const;
 
 /** Runs until the primary drains this worker or goes away. */
 export async function runWorker(): Promise<void> {
@@ -103,12 +95,12 @@ class WorkerProcess {
 		const { config, slot, pod, slots, runDir } = this.#identity;
 		this.#parts.add('runtime metrics', watchRuntime(this.#metrics));
 		this.#app = await loadApp(config.app);
-		const redis = config.redisUrl === '' ? undefined : this.#parts.add('redis', createRedis(config, this.#log, this.#metrics));
+		const redis = config.redisUrl === '' ? undefined : await this.#openRedis();
 		const bus = this.#parts.add('bus', createBus({ runDir, slot, slots, log: this.#log }));
 		const self = { pod, slot };
 		const adapter = this.#parts.add(
 			'adapter',
-			createFleetAdapter({ config, redis, bus, metrics: this.#metrics, log: this.#log, owner: self }),
+			await createFleetAdapter({ config, redis, bus, metrics: this.#metrics, log: this.#log, owner: self }),
 		);
 		if (redis) {
 			this.#directory = this.#parts.add('directory', this.#createDirectory(redis));
@@ -123,17 +115,14 @@ class WorkerProcess {
 			log: this.#log,
 			http: this.#app.http,
 		});
-		this.#io = this.#createSocketIo(this.#edges, adapter, this.#app);
+		this.#io = createSocketIo({ config, self, app: this.#app, edges: this.#edges, adapter, metrics: this.#metrics });
 		await this.#setUpApp(this.#io, this.#app);
 		await bus.start();
 		await Promise.all([adapter.start(), this.#claimPod(), this.#listenForSiblings(this.#edges)]);
 		const publicPort = config.placement === 'kernel' ? await this.#listenPublic(this.#edges) : undefined;
-		const api = await startApi({ config, redis, io: this.#io, metrics: this.#metrics, log: this.#log });
-		if (api) {
-			this.#parts.add('api', api);
-		}
+		const apiPort = await this.#openApi(this.#io, redis);
 		this.#reportReasons(adapter);
-		this.#channel.send({ kind: 'ready', publicPort, apiPort: api?.port });
+		this.#channel.send({ kind: 'ready', publicPort, apiPort });
 	}
 
 	/** Tells the primary why this worker cannot run, and exits. */
@@ -146,7 +135,24 @@ class WorkerProcess {
 		this.#channel.send({ kind: 'fatal', code, message: messageOf(error) }, undefined, () => process.exit(ERROR_TABLE[code].exitCode));
 	}
 
-	#createDirectory(redis: Parameters<typeof createDirectory>[0]['redis']): Directory {
+	// What not every worker needs is loaded by those that do: ioredis and the API's validators are 10 MB each.
+
+	async #openRedis(): Promise<RedisHandle> {
+		const { createRedis } = await import('../redis/client.ts');
+		return this.#parts.add('redis', createRedis(this.#config, this.#log, this.#metrics));
+	}
+
+	/** The port of the emit API; undefined when it has no tokens. */
+	async #openApi(io: Server, redis: RedisHandle | undefined): Promise<number | undefined> {
+		if (this.#config.apiTokens.length === 0 && this.#config.apiTokensFile === '') {
+			return undefined;
+		}
+		const { startApi } = await import('./api.ts');
+		const api = await startApi({ config: this.#config, redis, io, metrics: this.#metrics, log: this.#log });
+		return this.#parts.add('api', api).port;
+	}
+
+	#createDirectory(redis: RedisHandle): Directory {
 		const { config, pod, incarnation, internalPort, slots } = this.#identity;
 		const directory = createDirectory({
 			redis,
@@ -164,27 +170,6 @@ class WorkerProcess {
 		if ((await this.#directory?.start()) === 'taken') {
 			await new Promise(() => undefined);
 		}
-	}
-
-	#createSocketIo(edges: Edges, adapter: FleetAdapter, app: AppDefinition): Server {
-		const { pod, slot } = this.#identity;
-		const io = new Server(edges.front, {
-			...buildServerOptions(this.#config, app),
-			...buildRecoveryOptions(this.#config),
-			// Socket.IO calls it with `new`: not for an arrow function.
-			adapter: function create(namespace: Namespace) {
-				return adapter.adapter(namespace);
-			},
-		});
-		adapter.attach(io);
-		const engine = engineOf(io);
-		engine.generateId = () => mintSessionId({ pod, slot });
-		// Becomes `socket.handshake.address`.
-		engine.on('connection', (session) => {
-			session.remoteAddress = edges.clientAddressOf(session.request);
-		});
-		countSessions(io, this.#metrics);
-		return io;
 	}
 
 	async #setUpApp(io: Server, app: AppDefinition): Promise<void> {
@@ -250,23 +235,12 @@ class WorkerProcess {
 		this.#channel.send({ kind: 'reply', id, value });
 	}
 
-	async #status(): Promise<WorkerReplies['status']> {
-		const memory = process.memoryUsage();
-		const { active, idle } = performance.eventLoopUtilization();
-		const [sessionsOpened = 0, eventsIn = 0, eventsOut = 0, published = 0] = await Promise.all(
-			STATUS_COUNTERS.map((name) => this.#metrics.total(name)),
-		);
-		return {
-			pid: process.pid,
+	#status(): Promise<WorkerReplies['status']> {
+		return readStatus(this.#metrics, {
 			sessions: this.#io?.engine.clientsCount ?? 0,
 			tunnels: this.#forwarder?.tunnels.size ?? 0,
-			rssBytes: memory.rss,
-			heapBytes: memory.heapUsed,
-			uptimeSeconds: process.uptime(),
-			counters: { sessionsOpened, eventsIn, eventsOut, published },
-			eventLoop: { activeMs: active, idleMs: idle },
 			pods: this.#directory?.pods().map(({ pod }) => pod) ?? [],
-		};
+		});
 	}
 
 	async #shed({ count, spreadMs, reason }: ShedMessage): Promise<void> {
@@ -305,20 +279,6 @@ class WorkerProcess {
 			this.#log.error({ err: messageOf(error) }, "the application's close failed");
 		}
 	}
-}
-
-/** Where other pods reach this one. */
-function advertisedHost({ advertiseHost, host }: Config): string {
-	if (advertiseHost !== '') {
-		return advertiseHost;
-	}
-	if (host !== '' && host !== '0.0.0.0' && host !== '::') {
-		return host;
-	}
-	const external = Object.values(networkInterfaces())
-		.flatMap((addresses) => addresses ?? [])
-		.find(({ internal, family }) => !internal && family === 'IPv4');
-	return external?.address ?? '127.0.0.1';
 }
 
 /** The state after an unexpected exception is unknown: say it and let the supervisor start a new worker. */

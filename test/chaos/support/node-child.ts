@@ -135,7 +135,7 @@ async function createOurs(own: Metrics): Promise<{ io: Server; reasons: () => re
 	await bus.start();
 	const redis = createRedis(config, log, own);
 	const owner = { pod: spec.pod ?? 'AAAA', slot: spec.slot ?? 0 };
-	const fleet = createFleetAdapter({ config, redis, bus, metrics: own, log, owner });
+	const fleet = await createFleetAdapter({ config, redis, bus, metrics: own, log, owner });
 	const server = new Server({
 		adapter: fleet.adapter,
 		...buildRecoveryOptions(config),

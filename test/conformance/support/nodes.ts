@@ -48,7 +48,7 @@ export async function startPodOfNodes(t: Scope, slots: number, nodeOptions: Node
 			const bus = createBus({ runDir, slot, slots, log });
 			await bus.start();
 			const redis = config.redisUrl === '' ? undefined : createRedis(config, log, metrics);
-			const fleet = createFleetAdapter({ config, redis, bus, metrics, log, owner: { pod, slot } });
+			const fleet = await createFleetAdapter({ config, redis, bus, metrics, log, owner: { pod, slot } });
 			const options = {
 				adapter: fleet.adapter,
 				...buildRecoveryOptions(config),
