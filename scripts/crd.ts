@@ -43,7 +43,7 @@ function rowsOf(path: string, schema: JsonSchema): Row[] {
 			path,
 			type: typeOf(schema),
 			fallback: fallback === undefined ? '' : `\`${JSON.stringify(fallback)}\``,
-			doc: String(description ?? ''),
+			doc: typeof description === 'string' ? description : '',
 		},
 	];
 }
@@ -56,7 +56,7 @@ function typeOf(schema: JsonSchema): string {
 		return 'number or string';
 	}
 	const { minimum, maximum, type } = schema;
-	return minimum === undefined ? String(type) : `${String(type)}, ${String(minimum)} to ${String(maximum)}`;
+	return minimum === undefined ? String(type) : `${String(type)}, ${Number(minimum)} to ${Number(maximum)}`;
 }
 
 function rulesOf(path: string, schema: JsonSchema): string[] {
