@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import type { Kube } from '../support/kube.ts';
 import type { Values } from '../support/kube-chart.ts';
+import { waitFor } from '../support/wait.ts';
 import { type Outcome, runSessions } from './clients.ts';
 import { type Cluster, clusterTest } from './cluster.ts';
-import { BEHIND_TRAEFIK, fleetMetric, podsOf, SMALL, useFleet } from './fleet.ts';
+import { BEHIND_TRAEFIK, fleetMetric, podsOf, SMALL, STATE_TIMEOUT, useFleet } from './fleet.ts';
 
 /** Sessions for each of polling, upgrade and WebSocket. */
 const PER_WAY = 100;
@@ -49,6 +50,7 @@ async function countSessions(t: TestContext, cluster: Cluster, kube: Kube, cooki
 
 clusterTest('Traefik with its cookie: sessions stay where they are', async (t, cluster) => {
 	const kube = await useFleet(cluster, BEHIND_TRAEFIK);
+	await waitFor('Traefik to set its cookie', async () => (await fetch(cluster.url)).headers.has('set-cookie'), STATE_TIMEOUT);
 	const { places, forwarded } = await countSessions(t, cluster, kube, true);
 	assert.equal(places.size, (await podsOf(kube)).length);
 	assert.equal(forwarded, 0);
