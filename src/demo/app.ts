@@ -10,6 +10,7 @@ import { startChat } from './chat.ts';
 import { startCompute } from './compute.ts';
 import { startCounter } from './counter.ts';
 import type { Demo } from './demo.ts';
+import { startOutside } from './outside.ts';
 import { startPresence } from './presence.ts';
 import { createSite } from './static.ts';
 import { startWhiteboard } from './whiteboard.ts';
@@ -31,6 +32,7 @@ export default defineApp({
 		startWhiteboard(demo);
 		startCompute(demo);
 		startCounter(demo);
+		startOutside(demo, context.config);
 	},
 
 	close(): void {

@@ -13,6 +13,7 @@ const FILES = {
 	'/compute.js': ['compute.js', 'text/javascript; charset=utf-8'],
 	'/counter.js': ['counter.js', 'text/javascript; charset=utf-8'],
 	'/identity.js': ['identity.js', 'text/javascript; charset=utf-8'],
+	'/outside.js': ['outside.js', 'text/javascript; charset=utf-8'],
 	'/page.js': ['page.js', 'text/javascript; charset=utf-8'],
 	'/presence.js': ['presence.js', 'text/javascript; charset=utf-8'],
 	'/status.js': ['status.js', 'text/javascript; charset=utf-8'],

@@ -1,12 +1,14 @@
 /** The demo as people see it: two Chromium windows, held by different workers, do everything together. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { openWindow, startBrowser, type Window } from '../support/browser.ts';
 import { startPod } from '../support/pod.ts';
-import { startRedis } from '../support/redis-server.ts';
+import { freePort, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const PATIENCE = { timeoutMs: 60_000, everyMs: 50 };
@@ -80,6 +82,23 @@ test('two windows on different workers draw, chat, compute and count together', 
 	});
 
 	assert.deepEqual([...ada.problems, ...grace.problems], []);
+});
+
+test('the line that the page gives reaches every window from outside', { timeout: 240_000 }, async (t) => {
+	const token = 'demo-token-0123456789';
+	const pod = await startPod(t, { options: { workers: 2, apiPort: await freePort(), apiTokens: token } });
+	const [ada, grace] = await openOnBothWorkers(t, pod.url);
+	const line = await waitFor('the line', async () => (await ada.page.textContent('#curl')) || undefined, PATIENCE);
+	await ada.page.click('#copy-curl');
+	assert.equal(await ada.page.evaluate('String(getSelection())'), line, 'the button selects it');
+
+	await promisify(execFile)('sh', ['-c', line.replace('curl ', 'curl --fail --silent --show-error ')], {
+		env: { ...process.env, TOKEN: token },
+	});
+
+	for (const { page } of [ada, grace]) {
+		await shows(page, '#news li span', 'Hello from outside');
+	}
 });
 
 test('with Redis a lost connection is recovered, and a message sent meanwhile arrives once', { timeout: 240_000 }, async (t) => {
