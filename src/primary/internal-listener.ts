@@ -88,6 +88,7 @@ export class InternalListener {
 			socket.destroy();
 			return;
 		}
+		metrics.inc('socketfleet_handovers_total', { source: 'internal' });
 		supervisor.send(slot, { kind: 'connection', via: 'internal', bytes, source: undefined }, socket, (error) => {
 			if (error) {
 				metrics.inc('socketfleet_handover_failures_total', { reason: 'worker_gone' });
