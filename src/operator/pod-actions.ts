@@ -28,12 +28,12 @@ const GOES_FIRST = '-1000';
 /** Over which one round of a rebalance closes its connections. */
 const ROUND_SPREAD_MS = 20_000;
 
-/** All at once; a pod that does not answer has no readings. */
+/** All at once; a pod that does not answer has no readings. One that terminates is not asked: waiting for it would hold up what depends on it. */
 export function readPods({ podAdmin, adminToken, log }: PodTools, pods: readonly KubeObject[]): Promise<readonly FleetPod[]> {
 	return Promise.all(
 		pods.map(async (object) => {
 			const pod = toFleetPod(object);
-			if (pod.ip === '') {
+			if (pod.ip === '' || pod.terminating) {
 				return pod;
 			}
 			try {

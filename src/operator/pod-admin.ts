@@ -18,7 +18,7 @@ export interface PodAdmin {
 export type Address = Pick<FleetPod, 'name' | 'ip'>;
 
 const ADMIN_PORT = 9464;
-const TIMEOUT_MS = 3000;
+const TIMEOUT_MS = 2000;
 
 /** `adminPort` differs from the fleets' only in tests. */
 export function createPodAdmin(adminPort = ADMIN_PORT): PodAdmin {

@@ -6,21 +6,23 @@ import type { Logger } from '../base/log.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isFailure } from '../kube/errors.ts';
 import type { EventInput, EventRecorder } from '../kube/events.ts';
-import { apiVersionOf, type ObjectKey, pickText, RESOURCES } from '../kube/object.ts';
+import { apiVersionOf, type KubeObject, type ObjectKey, pick, pickNumber, pickText, RESOURCES } from '../kube/object.ts';
 import type { WorkResult } from '../kube/work-queue.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import { applyDefaults } from './api/defaults.ts';
 import { FINALIZER, PAUSED_ANNOTATION, type SocketFleet } from './api/fleet.ts';
 import type { Cache } from './cache.ts';
 import { applyChildren, FIELD_MANAGER, pruneChildren } from './children.ts';
+import { buildDeployment } from './desired/deployment.ts';
 import { buildDesired } from './desired/desired.ts';
 import { drainSeconds, type FleetInput } from './desired/names.ts';
 import { isRotationRefused } from './desired/secrets.ts';
 import { buildPlan, OBSERVE_MS } from './plan.ts';
 import { carryOutScale, type PodTools, readPods, shedConnections } from './pod-actions.ts';
 import type { PodAdmin } from './pod-admin.ts';
-import type { FleetPod } from './pods.ts';
+import { type FleetPod, toFleetPod } from './pods.ts';
 import type { PodReadings } from './readings.ts';
+import { judgeRollout } from './scale/rollout.ts';
 import { readSecrets } from './secret-reader.ts';
 import { buildStatus, type StatusInput } from './status.ts';
 
@@ -75,12 +77,16 @@ export class Reconciler {
 		}
 		const { client, cache } = this.#options;
 		const input = toInput(fleet);
-		const { secrets, lookup, token, adminToken } = await readSecrets(client, input);
+		const isPaused = fleet.metadata.annotations?.[PAUSED_ANNOTATION] === 'true';
 		const deployment = cache.children.get('Deployment')?.get(key);
+		if (!isPaused) {
+			await this.#holdRollout(fleet, deployment);
+		}
+		const { secrets, lookup, token, adminToken } = await readSecrets(client, input);
 		const tools: PodTools = { ...this.#options, token, adminToken };
 		const pods = await readPods(tools, cache.podsOf(input));
 		const now = this.#now();
-		if (fleet.metadata.annotations?.[PAUSED_ANNOTATION] === 'true') {
+		if (isPaused) {
 			await this.#report(key, { fleet, deployment, pods, plan: undefined, problems: [], now });
 			return { kind: 'requeue', afterMs: OBSERVE_MS };
 		}
@@ -106,6 +112,18 @@ export class Reconciler {
 		this.#count(plan.scale.state, plan.rebalance.closes.length > 0 && !fleet.spec.rebalance.dryRun);
 		const againMs = problems.length > 0 ? Math.min(PROBLEM_MS, plan.againMs ?? PROBLEM_MS) : plan.againMs;
 		return againMs === undefined ? DONE : { kind: 'requeue', afterMs: againMs };
+	}
+
+	/** Before anything that takes time: a pod that does not answer must not let the next one go. */
+	async #holdRollout(fleet: SocketFleet, deployment: KubeObject | undefined): Promise<void> {
+		const { client, cache } = this.#options;
+		const input = toInput(fleet);
+		const pods = cache.podsOf(input).map(toFleetPod);
+		const { paused } = judgeRollout(deployment, pods, { paced: fleet.spec.rollout.paced, nowMs: this.#now().getTime() });
+		if (paused && pick(deployment, 'spec', 'paused') !== true) {
+			const held = buildDeployment(input, { replicas: pickNumber(deployment, ['spec', 'replicas']), paused });
+			await applyChildren({ client, cache, fleet, secrets: [] }, [held]);
+		}
 	}
 
 	/** A fleet that goes: its connections are closed at the pace of a drain, then the garbage collector removes what it owned. */

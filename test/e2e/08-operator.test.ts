@@ -7,7 +7,7 @@ import { CommandFailed, type Kube } from '../support/kube.ts';
 import { toYaml, type Values } from '../support/kube-chart.ts';
 import { waitFor } from '../support/wait.ts';
 import { type Cluster, clusterTest } from './cluster.ts';
-import { podsOf, RELEASE, reachable, SHARED_NAMESPACE, STATE_TIMEOUT, useNamespace } from './fleet.ts';
+import { type PodObject, podsOf, reachable, STATE_TIMEOUT, useNamespace } from './fleet.ts';
 import { Crowd } from './ledger.ts';
 
 const OPERATOR_CHART = fileURLToPath(new URL('../../helm/socketfleet-operator', import.meta.url));
@@ -25,10 +25,11 @@ const SPEC = {
 	app: { files: { 'app.js': APP } },
 	resources: { requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '512Mi' } },
 	config: { workers: 2, corsOrigin: ['*'], publishTimeoutMs: 10_000 },
-	drain: { delaySeconds: 5, spreadSeconds: 3, marginSeconds: 10 },
-	rollout: { minReadySeconds: 2 },
+	drain: { delaySeconds: 5, spreadSeconds: 3, marginSeconds: 40 },
+	rollout: { minReadySeconds: 8 },
 	redis: { bundled: { resources: { requests: { cpu: '20m', memory: '32Mi' } } } },
-	ingress: { enabled: true, controller: 'traefik' },
+	// The other fleets of the suite take every host but this one.
+	ingress: { enabled: true, controller: 'traefik', hosts: ['localhost'] },
 };
 
 function fleet(spec: Values = SPEC, name = FLEET): string {
@@ -44,14 +45,17 @@ async function useOperator(cluster: Cluster): Promise<Kube> {
 	return system;
 }
 
-/** A fleet that is ready, alone behind Traefik. */
+function urlOf(cluster: Cluster): string {
+	return cluster.url.replace('127.0.0.1', 'localhost');
+}
+
+/** A fleet that is ready, behind Traefik. */
 async function useSocketFleet(cluster: Cluster): Promise<Kube> {
 	await useOperator(cluster);
-	await cluster.kube(SHARED_NAMESPACE).helm(['uninstall', RELEASE, '--ignore-not-found', '--wait', '--timeout', '120s']);
 	const kube = await useNamespace(cluster, NAMESPACE);
 	await kube.apply(fleet());
 	await settled(kube, SPEC.replicas);
-	await reachable(cluster.url);
+	await reachable(urlOf(cluster));
 	return kube;
 }
 
@@ -79,26 +83,24 @@ interface FleetObject {
 	};
 }
 
-/** With those on their way out, as `name` or `-name`. */
+/** With those on their way out, as `name` or `-name`. One whose containers have ended holds no clients: it is gone. */
 async function allPods(kube: Kube): Promise<string[]> {
 	const selector = `app.kubernetes.io/instance=${FLEET},app.kubernetes.io/component=fleet`;
-	const { items } = await kube.json<{ items: { metadata: { name: string; deletionTimestamp?: string } }[] }>([
-		'get',
-		'pods',
-		'-l',
-		selector,
-	]);
-	return items.map(({ metadata }) => `${metadata.deletionTimestamp === undefined ? '' : '-'}${metadata.name}`);
+	const { items } = await kube.json<{ items: PodObject[] }>(['get', 'pods', '-l', selector]);
+	const alive = items.filter(({ status }) => !['Succeeded', 'Failed'].includes(status.phase));
+	return alive.map(({ metadata }) => `${metadata.deletionTimestamp === undefined ? '' : '-'}${metadata.name}`);
 }
 
 async function eventsOf(kube: Kube, reason: string): Promise<string[]> {
-	const selector = `involvedObject.kind=SocketFleet,reason=${reason}`;
+	// Of this fleet, not of one of its name in a run before.
+	const uid = await kube.kubectl(['get', 'sfleet', FLEET, '-o', 'jsonpath={.metadata.uid}']);
+	const selector = `involvedObject.uid=${uid},reason=${reason}`;
 	const { items } = await kube.json<{ items: { message: string }[] }>(['get', 'events', '--field-selector', selector]);
 	return items.map(({ message }) => message);
 }
 
 async function underLoad(t: TestContext, cluster: Cluster, disturb: (crowd: Crowd) => Promise<void>): Promise<void> {
-	const crowd = new Crowd(cluster.url);
+	const crowd = new Crowd(urlOf(cluster));
 	t.after(() => crowd.close());
 	await crowd.open(CLIENTS);
 	await crowd.publish(MESSAGES_PER_SECOND);

@@ -25,6 +25,9 @@ export interface DeploymentSteering {
 
 export function buildDeployment(fleet: FleetInput, { replicas, paused }: DeploymentSteering): KubeObject {
 	const { maxSurge, maxUnavailable, minReadySeconds } = fleet.spec.rollout;
+	// Once all new pods are available a Deployment removes the last old one though it is paused: none is, as long as one drains.
+	// https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/controller/deployment/sync.go (scale, IsSaturated)
+	const readySeconds = paused ? Math.max(minReadySeconds, graceSeconds(fleet.spec)) : minReadySeconds;
 	return frame(
 		fleet,
 		'Deployment',
@@ -33,7 +36,7 @@ export function buildDeployment(fleet: FleetInput, { replicas, paused }: Deploym
 			spec: {
 				replicas,
 				...(paused ? { paused } : {}),
-				minReadySeconds,
+				minReadySeconds: readySeconds,
 				strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge, maxUnavailable } },
 				selector: { matchLabels: selectorLabels(fleet) },
 				template: { metadata: podMetadata(fleet), spec: podSpec(fleet) },

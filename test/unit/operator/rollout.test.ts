@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { KubeObject } from '../../../src/kube/object.ts';
+import { type KubeObject, pick } from '../../../src/kube/object.ts';
+import { buildDeployment } from '../../../src/operator/desired/deployment.ts';
 import { judgeRollout } from '../../../src/operator/scale/rollout.ts';
-import { pod } from '../../support/fleet-fixtures.ts';
+import { fleet, pod } from '../../support/fleet-fixtures.ts';
 
 const NOW = 1_000_000;
 const leaving = pod('x', 10, { terminating: true, goneByMs: NOW + 40_000 });
@@ -31,4 +32,13 @@ test('a paced roll-out waits while a pod leaves, goes on when it is gone, and is
 	assert.deepEqual(judge(deployment(5, 3, 3)), [false, false]);
 	// A pod on a node that is lost never goes: it is waited for no longer than its time.
 	assert.deepEqual(judge(deployment(3, 4, 2), [{ ...leaving, goneByMs: NOW - 30_001 }]), [true, false]);
+});
+
+test('while it waits new pods do not count as available, so that the last old pod waits too', () => {
+	const { spec, metadata } = fleet({ drain: { delaySeconds: 20, spreadSeconds: 30, marginSeconds: 10 } });
+	const readySeconds = (paused: boolean): unknown => {
+		const input = { name: metadata.name, namespace: 'demo', spec };
+		return pick(buildDeployment(input, { replicas: 3, paused }), 'spec', 'minReadySeconds');
+	};
+	assert.deepEqual([readySeconds(false), readySeconds(true)], [5, 65]);
 });
