@@ -180,11 +180,14 @@ function replaceRooms(adapter: OfficialAdapter, sessions: Sessions, recovery: Re
 	const { addAll, del, delAll } = adapter;
 	adapter.on('delete-room', (room: Room) => sessions.activityOf(nsp.name).forget(room));
 
+	const connected = new WeakSet<RecoverableSocket>();
+
 	adapter.addAll = (id, rooms) => {
 		const socket = nsp.sockets.get(id) as unknown as RecoverableSocket | undefined;
 		const session = sessions.find(nsp.name, id);
-		if (session === undefined && socket?.pid !== undefined && rooms.has(id)) {
+		if (socket?.pid !== undefined && rooms.has(id) && !connected.has(socket)) {
 			// Socket.IO joins the room of the socket's own id when it connects it: middlewares have passed, CONNECT follows.
+			connected.add(socket);
 			void addAll.call(adapter, id, rooms);
 			recovery.onConnect(adapter, socket, adapter.sids.get(id) ?? rooms);
 			return;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { Redis } from 'ioredis';
 import { decodeRecord } from '../../src/adapter/session-record.ts';
 import type { Scope } from '../support/redis-server.ts';
+import { waitFor } from '../support/wait.ts';
 import { startFront } from './support/front.ts';
 import type { NodeProcess } from './support/node-process.ts';
 import type { Kind } from './support/protocol.ts';
@@ -163,6 +164,33 @@ testRow({
 		assert.equal(client.connects[1], false, 'came back in');
 	},
 });
+
+testRow({
+	number: 14,
+	name: 'who is thrown out while the middlewares of its return still run does not come back in',
+	officially: /came back in/,
+	scenario: async ({ t, redis, start, wait }) => {
+		const direct = openRedis(t, redis.url);
+		const node = await start();
+		const client = await join(t, node.url, { rooms: ['user-1'] });
+		await giveOffset(node, client);
+		const { letBack } = drop(client);
+		await wait('the client to be gone', async () => (await node.order<{ sockets: number }>('state')).sockets === 0);
+		await wait('its session to be free', () => isFree(direct));
+		client.socket.auth = { rooms: ['user-1'], delayMs: 8000 };
+		letBack();
+		await waitFor('its session to be taken', async () => !(await isFree(direct)), { timeoutMs: 60_000 });
+		await node.order('kick', { rooms: ['user-1'] });
+		await waitFor('the client to be back', () => client.connects.length === 2, { timeoutMs: 60_000 });
+		assert.equal(client.connects[1], false, 'came back in');
+	},
+});
+
+/** The session of an absent client, in our form or the official one. */
+async function isFree(redis: Redis): Promise<boolean> {
+	const [ours] = await redis.keys('socketfleet:default:session:*');
+	return ours === undefined ? (await redis.keys('sio:session:*')).length > 0 : (await redis.hget(ours, 'o')) === '';
+}
 
 testRow({
 	number: 14,
