@@ -29,7 +29,7 @@ const SPEC = {
 	rollout: { minReadySeconds: 8 },
 	redis: { bundled: { resources: { requests: { cpu: '20m', memory: '32Mi' } } } },
 	// The other fleets of the suite take every host but this one.
-	ingress: { enabled: true, controller: 'traefik', hosts: ['localhost'] },
+	ingress: { enabled: true, controller: 'traefik', hosts: ['localhost'], affinity: { mode: 'none' } },
 };
 
 function fleet(spec: Values = SPEC, name = FLEET): string {
@@ -79,6 +79,7 @@ interface FleetObject {
 		readonly observedGeneration: number;
 		readonly replicas: number;
 		readonly readyReplicas: number;
+		readonly rebalance?: { readonly movedConnections: number; readonly fullestPercent?: number };
 		readonly conditions: readonly { readonly type: string; readonly status: string; readonly message: string }[];
 	};
 }
@@ -213,6 +214,30 @@ clusterTest('operator: a roll-out replaces a pod only when the one before is gon
 		await settled(kube, 3);
 	});
 	assert.equal(mostLeaving, 1, 'pods that drained at once');
+});
+
+clusterTest('operator: rebalance moves connections to a new pod, within its budget; nothing lost or repeated', async (t, cluster) => {
+	const kube = await useSocketFleet(cluster);
+	const percentPerMinute = 30;
+	const rebalance = { enabled: true, maxPercentPerMinute: percentPerMinute, minConnections: CLIENTS / 2 };
+	await kube.kubectl(['patch', 'sfleet', FLEET, '--type=merge', '-p', JSON.stringify({ spec: { rebalance } })]);
+	const progress = async () => (await kube.json<FleetObject>(['get', 'sfleet', FLEET])).status?.rebalance;
+	await underLoad(t, cluster, async () => {
+		// Three pods with a third of the clients each, and one with none: the fullest has 133 % of the mean.
+		await kube.kubectl(['scale', 'sfleet', FLEET, '--replicas=4']);
+		const even = await waitFor(
+			'the fullest pod to have no more than 1.3 times the mean',
+			async () => {
+				const seen = await progress();
+				return seen && seen.movedConnections > 0 && (seen.fullestPercent ?? 1000) <= 130 ? seen : undefined;
+			},
+			STATE_TIMEOUT,
+		);
+		t.diagnostic(JSON.stringify(even));
+	});
+	const [first = ''] = await eventsOf(kube, 'Rebalance');
+	const moved = [...first.matchAll(/(\d+) of pod/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+	assert.ok(moved > 0 && moved <= (CLIENTS + 1) * (percentPerMinute / 100), first);
 });
 
 clusterTest('operator: a fleet that is deleted leaves nothing behind', async (_t, cluster) => {
