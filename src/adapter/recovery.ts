@@ -61,6 +61,7 @@ const CLAIM_TIMEOUT_MS = 2000;
 /** How long this worker may need to come to where the client has been. */
 const CATCH_UP_TIMEOUT_MS = 3000;
 const MAX_RESTORES = 64;
+const MAX_HELD = 10_000;
 
 export class Recovery {
 	readonly #deps: RecoveryDeps;
@@ -84,7 +85,7 @@ export class Recovery {
 				RESTORE_TIMEOUT_MS,
 				'restoring a session',
 			);
-			this.#held.set(keyOf(nsp.name, record.sid), replay);
+			this.#hold(keyOf(nsp.name, record.sid), replay);
 			// No rooms and no packets: the socket that is made of this must neither hear nor be sent anything yet.
 			return { sid: record.sid, pid, rooms: [], data: record.data, missedPackets: [] };
 		} catch (error) {
@@ -146,7 +147,8 @@ export class Recovery {
 			throw new RefusedError('redis_away');
 		}
 		const record = await this.#claim(nsp, pid);
-		await this.#waitUntilAt(offset);
+		// Up to where the session was saved, too: joins and leaves before that are in it, and must not be applied to the new socket again.
+		await this.#waitUntilAt(isAfter(record.at, offset) ? record.at : offset);
 		if (record.outsideAt !== undefined && !isAfter(offset, record.outsideAt)) {
 			throw new RefusedError('outside_stream');
 		}
@@ -210,6 +212,15 @@ export class Recovery {
 	async #removeKicked(pid: string): Promise<void> {
 		const { store, sessions } = this.#deps;
 		await store.write([{ kind: 'remove', pid }], sessions.epoch ?? (await store.readEpoch()));
+	}
+
+	#hold(key: string, replay: Replay): void {
+		this.#held.set(key, replay);
+		if (this.#held.size > MAX_HELD) {
+			// Its middlewares never came to an end. Should they yet, the client is told that it was not recovered.
+			const [oldest] = this.#held.keys();
+			this.#held.delete(oldest ?? '');
+		}
 	}
 
 	#refuse(error: unknown): void {
