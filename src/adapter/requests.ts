@@ -9,6 +9,7 @@ import type { Logger } from '../base/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { Members } from './members.ts';
 import type { OfficialAdapter } from './official.ts';
+import { PartialAnswerError, withMissing } from './partial-answer.ts';
 import { toPlainData } from './safe-data.ts';
 
 /** Values of socket.io-adapter's `MessageType`. */
@@ -19,23 +20,6 @@ const SERVER_SIDE_EMIT_RESPONSE = 10;
 const DEFAULT_TIMEOUT_MS = 5000;
 /** Stands for a server that no heartbeat tells of: a plain Socket.IO server with the official adapter. */
 const UNKNOWN_SERVER = 'unknown';
-
-const MISSING = Symbol('socketfleet.missing');
-
-/** Who did not answer a `fetchSockets()` in time, as `<pod>/<worker>`; empty when the answer is whole. */
-export function missingOf(result: readonly unknown[]): readonly string[] {
-	return (result as { [MISSING]?: readonly string[] })[MISSING] ?? [];
-}
-
-/** Handed to the callback of `serverSideEmit()` beside the answers that did come. */
-export class PartialAnswerError extends Error {
-	override readonly name = 'PartialAnswerError';
-	readonly missing: readonly string[];
-	constructor(missing: readonly string[]) {
-		super(`no answer in time from ${missing.join(', ')}`);
-		this.missing = missing;
-	}
-}
 
 export interface RequestsDeps {
 	readonly adapter: OfficialAdapter;
@@ -84,8 +68,7 @@ export class Requests {
 		const data = { opts: { rooms: [...opts.rooms], except: [...(opts.except ?? [])], flags: opts.flags } };
 		const { answers, missing } = await this.#ask(FETCH_SOCKETS, data, opts.flags?.timeout ?? DEFAULT_TIMEOUT_MS);
 		const sockets = [...local, ...answers.flat()];
-		Object.defineProperty(sockets, MISSING, { value: missing, enumerable: false });
-		return sockets;
+		return withMissing(sockets, missing);
 	}
 
 	async serverSideEmit(packet: unknown[]): Promise<unknown> {

@@ -8,7 +8,7 @@ import { createAdapter } from '@socket.io/redis-streams-adapter';
 import { Redis } from 'ioredis';
 import { Server } from 'socket.io';
 import { buildRecoveryOptions, createFleetAdapter } from '../../../src/adapter/create.ts';
-import { missingOf } from '../../../src/adapter/requests.ts';
+import { missingOf } from '../../../src/adapter/partial-answer.ts';
 import { messageOf } from '../../../src/base/errors.ts';
 import { createLogger } from '../../../src/base/log.ts';
 import { loadConfig } from '../../../src/config/load.ts';
