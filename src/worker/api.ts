@@ -2,7 +2,7 @@
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { Server } from 'socket.io';
 import type { Adapter } from 'socket.io-adapter';
-import { missingOf } from '../adapter/requests.ts';
+import { missingOf } from '../adapter/partial-answer.ts';
 import { AppError, messageOf } from '../base/errors.ts';
 import type { Closable } from '../base/lifecycle.ts';
 import type { Logger } from '../base/log.ts';
