@@ -14,7 +14,7 @@ export const REDIS: Dashboard = {
 			panels: [
 				{
 					title: 'Messages published by result',
-					help: 'All but ok reached the clients of their own pod only.',
+					help: 'ok in time; late for that reason, and in other pods later; lost for other pods.',
 					kind: 'stack',
 					unit: 'cps',
 					queries: [{ expr: rateBy('result', 'socketfleet_publish_total'), legend: '{{result}}' }],

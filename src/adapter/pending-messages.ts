@@ -1,4 +1,5 @@
-/** Messages that this worker has published and that have not come back from the stream yet, oldest first. */
+/** Messages that this pod has published and that have not come back from the stream yet, oldest first. */
+import { OUTBOX_MAX_AGE_MS } from '../redis/publisher.ts';
 import { type EntryFields, formatMark, type PublisherMark } from '../redis/stream-entry.ts';
 
 export interface LocalMessage {
@@ -11,17 +12,28 @@ interface Pending extends LocalMessage {
 	publishedAt: number | undefined;
 }
 
+interface GivenUp {
+	readonly nsp: string;
+	readonly at: number;
+	/** Too old to turn up any more. It is remembered, since its sequence is missing and that is no loss here. */
+	isSettled: boolean;
+}
+
 /** `echo`: it was delivered here without the stream before. */
 export type Arrival = 'expected' | 'echo' | 'foreign';
 
 const MAX_GIVEN_UP = 100_000;
 /** Acknowledged, and still not back from the stream: reading is held up, and local clients need not wait for it. */
 const ECHO_TIMEOUT_MS = 2000;
+/** By then the publisher has given it up, or the reader has brought it. */
+const SETTLED_AFTER_MS = OUTBOX_MAX_AGE_MS + 10_000;
 
 export class PendingMessages {
 	readonly #pending = new Map<string, Pending>();
-	/** Those that were given up: they may turn up on the stream all the same. */
-	readonly #givenUp = new Set<string>();
+	/** Delivered here without the stream, oldest first: they may turn up on it all the same. */
+	readonly #givenUp = new Map<string, GivenUp>();
+	/** How many of them may still turn up, by namespace. */
+	readonly #outside = new Map<string, number>();
 
 	add(mark: PublisherMark, fields: EntryFields): void {
 		this.#pending.set(formatMark(mark), { mark, fields, publishedAt: undefined });
@@ -39,7 +51,23 @@ export class PendingMessages {
 		if (this.#pending.delete(key)) {
 			return 'expected';
 		}
-		return this.#givenUp.delete(key) ? 'echo' : 'foreign';
+		const given = this.#givenUp.get(key);
+		if (given === undefined) {
+			return 'foreign';
+		}
+		this.#settle(given);
+		this.#givenUp.delete(key);
+		return 'echo';
+	}
+
+	/** Whether messages of that namespace were delivered here that the stream may still bring: clients here are ahead of it. */
+	isOutside(nsp: string): boolean {
+		return this.#outside.has(nsp);
+	}
+
+	/** Whether that message was delivered here without the stream. */
+	hasGivenUp(mark: PublisherMark): boolean {
+		return this.#givenUp.has(formatMark(mark));
 	}
 
 	/** Gives up that message and all before it, so that the order of one sender holds without the stream, too. */
@@ -48,7 +76,7 @@ export class PendingMessages {
 		const given: LocalMessage[] = [];
 		if (this.#pending.has(last)) {
 			for (const [key, message] of this.#pending) {
-				this.giveUp(message.mark);
+				this.giveUp(message);
 				given.push(message);
 				if (key === last) {
 					break;
@@ -66,21 +94,50 @@ export class PendingMessages {
 			if (message.publishedAt === undefined || message.publishedAt > threshold) {
 				break;
 			}
-			this.giveUp(message.mark);
+			this.giveUp(message);
 			given.push(message);
 		}
 		return given;
 	}
 
 	/** It is delivered without the stream, here or by a sibling: should it turn up there, it is an echo. */
-	giveUp(mark: PublisherMark): void {
+	giveUp({ mark, fields: { nsp } }: LocalMessage): void {
 		const key = formatMark(mark);
 		this.#pending.delete(key);
-		this.#givenUp.add(key);
+		this.#givenUp.set(key, { nsp, at: performance.now(), isSettled: false });
+		this.#outside.set(nsp, (this.#outside.get(nsp) ?? 0) + 1);
 		if (this.#givenUp.size > MAX_GIVEN_UP) {
-			// The oldest were published too long ago to turn up any more.
 			const [oldest] = this.#givenUp;
-			this.#givenUp.delete(oldest ?? '');
+			if (oldest) {
+				this.#settle(oldest[1]);
+				this.#givenUp.delete(oldest[0]);
+			}
+		}
+	}
+
+	/** The namespaces whose last outstanding message is too old to turn up. */
+	settleOld(): string[] {
+		const threshold = performance.now() - SETTLED_AFTER_MS;
+		const before = [...this.#outside.keys()];
+		for (const given of this.#givenUp.values()) {
+			if (given.at > threshold) {
+				break;
+			}
+			this.#settle(given);
+		}
+		return before.filter((nsp) => !this.#outside.has(nsp));
+	}
+
+	#settle(given: GivenUp): void {
+		if (given.isSettled) {
+			return;
+		}
+		given.isSettled = true;
+		const left = (this.#outside.get(given.nsp) ?? 1) - 1;
+		if (left === 0) {
+			this.#outside.delete(given.nsp);
+		} else {
+			this.#outside.set(given.nsp, left);
 		}
 	}
 }

@@ -146,6 +146,10 @@ export class Recovery {
 		if (hub.cursor === undefined) {
 			throw new RefusedError('redis_away');
 		}
+		if (hub.isOutside(nsp)) {
+			// Clients here have been sent what the stream will bring later: this one would never be.
+			throw new RefusedError('outside_stream');
+		}
 		const record = await this.#claim(nsp, pid);
 		// Up to where the session was saved, too: joins and leaves before that are in it, and must not be applied to the new socket again.
 		await this.#waitUntilAt(isAfter(record.at, offset) ? record.at : offset);

@@ -6,8 +6,11 @@ const MAX_PUBLISHERS = 10_000;
 export class SequenceTracker {
 	readonly #last = new Map<string, number>();
 
-	/** The first entry of a publisher that is seen here may have any number. */
-	check({ publisher, sequence }: PublisherMark): 'next' | 'duplicate' | 'gap' {
+	/** The first entry of a publisher that is seen here may have any number. `explained`: each one that is missing `isExplained`. */
+	check(
+		{ publisher, sequence }: PublisherMark,
+		isExplained: (missing: PublisherMark) => boolean = () => false,
+	): 'next' | 'duplicate' | 'gap' | 'explained' {
 		const last = this.#last.get(publisher);
 		if (last !== undefined && sequence <= last) {
 			return 'duplicate';
@@ -17,7 +20,15 @@ export class SequenceTracker {
 			this.#last.delete(oldest ?? '');
 		}
 		this.#last.set(publisher, sequence);
-		return last === undefined || sequence === last + 1 ? 'next' : 'gap';
+		if (last === undefined || sequence === last + 1) {
+			return 'next';
+		}
+		for (let missing = last + 1; missing < sequence; missing++) {
+			if (!isExplained({ publisher, sequence: missing })) {
+				return 'gap';
+			}
+		}
+		return 'explained';
 	}
 
 	hasSeen({ publisher, sequence }: PublisherMark): boolean {

@@ -7,7 +7,7 @@ import type { Logger } from '../base/log.ts';
 import type { Config } from '../config/schema.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { SessionStore, SessionWrite, WriteResult } from '../redis/session-store.ts';
-import type { StreamOffset } from '../redis/stream-offset.ts';
+import { STREAM_END, type StreamOffset } from '../redis/stream-offset.ts';
 import { LiveSession, type SessionSocket } from './live-session.ts';
 import { RoomActivity } from './room-activity.ts';
 import type { Room, RoomStay } from './session-record.ts';
@@ -104,13 +104,16 @@ export class Sessions implements Closable {
 		return activity;
 	}
 
-	/** A message was delivered in a namespace without the stream: who did not get it can't be told from the offset any more. */
-	noteOutside(nsp: string): void {
-		const cursor = this.#deps.cursor();
-		if (this.#outsideAt.get(nsp) === cursor) {
+	/**
+	 * Clients of that namespace were sent what the stream does not have (`true`): nobody can recover until it has. Then (`false`) only who
+	 * has seen a later entry has all of it and will not be sent it again.
+	 */
+	noteOutside(nsp: string, isOutside: boolean): void {
+		const outsideAt = isOutside ? STREAM_END : this.#deps.cursor();
+		if (this.#outsideAt.get(nsp) === outsideAt) {
 			return;
 		}
-		this.#outsideAt.set(nsp, cursor);
+		this.#outsideAt.set(nsp, outsideAt);
 		for (const session of this.#live.values()) {
 			if (session.nsp === nsp) {
 				this.#dirty.add(session);

@@ -76,8 +76,10 @@ class StreamFleet implements FleetAdapter {
 				log,
 				catchUp: (from, to) => this.#catchUp(from, to),
 				barrier: () => this.#sessions?.barrier(),
+				onOutside: (nsp, isOutside) => this.#sessions?.noteOutside(nsp, isOutside),
 				share: (messages) => this.#carrier.share(messages),
 				onEntry: (entry) => this.#recovery && this.#recent.append(entry),
+				onHole: (cursor) => this.#recent.reset(cursor),
 				onGap: (reason, cursor) => this.#onGap(reason, cursor),
 			}),
 		);
@@ -88,7 +90,7 @@ class StreamFleet implements FleetAdapter {
 				config,
 				metrics,
 				log,
-				events: { onPublished: (mark) => this.#hub.onPublished(mark), onFailed: (mark) => this.#hub.onPublishFailed(mark) },
+				events: { onPublished: (mark) => this.#hub.onPublished(mark), onLate: (mark) => this.#hub.onPublishLate(mark) },
 			}),
 		);
 		this.#hub.setPublisher(this.#publisher);

@@ -1,7 +1,7 @@
 /**
  * The one dispatcher of a worker: takes the stream's entries in order, each once, and gives them to the namespaces. The worker's own
- * messages are delivered when they come back, so that all clients see one order and offsets only grow; what could not be published
- * is delivered here at once, without an offset that recovery would trust.
+ * messages are delivered when they come back, so that all clients see one order and offsets only grow; what Redis does not take in time
+ * is delivered in this pod at once, without an offset that recovery would trust, and not again when the stream brings it later.
  */
 import { sleep } from '../base/deadline.ts';
 import type { Closable } from '../base/lifecycle.ts';
@@ -41,10 +41,17 @@ export interface StreamHubDeps {
 	catchUp(from: StreamOffset, to: StreamOffset): Promise<{ readonly entries: readonly RawEntry[]; readonly complete: boolean }>;
 	/** Changes of sessions that must be saved before the next entry is delivered; undefined when there are none. */
 	barrier(): Promise<void> | undefined;
+	/**
+	 * Clients of that namespace are ahead of the stream (`true`), or the stream has caught up with them (`false`): until then nobody can
+	 * be recovered, and after it only who has seen a later entry.
+	 */
+	onOutside(nsp: string, isOutside: boolean): void;
 	/** Messages that Redis does not take: for the other workers of the pod. */
 	share(messages: readonly LocalMessage[]): void;
 	/** Every valid entry, in order, whoever sent it. */
 	onEntry(entry: StreamEntry): void;
+	/** Messages will never be on the stream, and clients here had them without it: only who was away has a hole. */
+	onHole(cursor: StreamOffset): void;
 	/** Entries were lost: clients of this worker have a hole in what they saw. */
 	onGap(reason: HubGap, cursor: StreamOffset): void;
 }
@@ -75,7 +82,7 @@ export class StreamHub implements Closable {
 	constructor(deps: StreamHubDeps) {
 		this.#deps = deps;
 		this.#counters = new EntryCounters(deps.metrics, deps.log);
-		this.#echoTimer = setInterval(() => this.#giveUp(this.#pending.giveUpOverdue()), ECHO_CHECK_MS);
+		this.#echoTimer = setInterval(() => this.#checkEchoes(), ECHO_CHECK_MS);
 		this.#echoTimer.unref();
 	}
 
@@ -127,17 +134,22 @@ export class StreamHub implements Closable {
 	}
 
 	/** That message and all before it are delivered in this pod. */
-	onPublishFailed(mark: PublisherMark): void {
+	onPublishLate(mark: PublisherMark): void {
 		this.#giveUp(this.#pending.giveUpTo(mark));
 	}
 
 	/** Messages of a sibling that Redis did not take. Those that came by the stream all the same have been delivered. */
 	receiveLocal(messages: readonly LocalMessage[]): void {
 		const unseen = messages.filter(({ mark }) => !this.#sequences.hasSeen(mark));
-		for (const { mark } of unseen) {
-			this.#pending.giveUp(mark);
+		for (const message of unseen) {
+			this.#pending.giveUp(message);
 		}
 		this.#deliverLocally(unseen);
+	}
+
+	/** Whether clients of that namespace are ahead of the stream. */
+	isOutside(nsp: string): boolean {
+		return this.#pending.isOutside(nsp);
 	}
 
 	/** Entries that follow `after` without a hole. Those that were dispatched already are passed over. */
@@ -242,20 +254,37 @@ export class StreamHub implements Closable {
 
 	#dispatch(entry: StreamEntry): void {
 		const { mark } = entry;
-		const order = mark === undefined ? 'next' : this.#sequences.check(mark);
+		if (mark === undefined) {
+			this.#deps.onEntry(entry);
+			this.#deliver(entry);
+			return;
+		}
+		const order = this.#sequences.check(mark, (missing) => this.#pending.hasGivenUp(missing));
 		if (order === 'duplicate') {
 			this.#counters.drop('duplicate');
 			return;
 		}
 		if (order === 'gap') {
 			this.#deps.onGap('sequence', entry.id);
+		} else if (order === 'explained') {
+			this.#deps.onHole(entry.id);
 		}
 		this.#deps.onEntry(entry);
-		if (mark !== undefined && this.#pending.onArrival(mark) === 'echo') {
+		if (this.#pending.onArrival(mark) === 'echo') {
 			this.#counters.drop('echo');
+			if (!this.#pending.isOutside(entry.nsp)) {
+				this.#deps.onOutside(entry.nsp, false);
+			}
 			return;
 		}
 		this.#deliver(entry);
+	}
+
+	#checkEchoes(): void {
+		this.#giveUp(this.#pending.giveUpOverdue());
+		for (const nsp of this.#pending.settleOld()) {
+			this.#deps.onOutside(nsp, false);
+		}
 	}
 
 	#deliver(entry: StreamEntry): void {
@@ -298,6 +327,7 @@ export class StreamHub implements Closable {
 			const namespace = this.#namespaces.get(fields.nsp);
 			const message = decodeEntry(fields);
 			if (namespace && message.kind !== 'malformed') {
+				this.#deps.onOutside(fields.nsp, true);
 				this.#hand(namespace, message, `${this.#cursor ?? ''}${OUTSIDE_STREAM}`);
 			}
 		}

@@ -87,7 +87,6 @@ class StreamNamespace implements HubNamespace {
 		const { sessions } = this.#deps;
 		const id = parseOffset(offset);
 		if (id === undefined) {
-			sessions?.noteOutside(name);
 			return;
 		}
 		const activity = sessions?.activityOf(name);

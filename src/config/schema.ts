@@ -267,7 +267,7 @@ export const OPTIONS = {
 	publishTimeoutMs: durationMs(
 		'Delivery',
 		400,
-		'How long a message may wait for Redis before it is delivered in this pod only, and counted.',
+		'How long a message may wait for Redis before this pod gets it without: other pods get it when Redis takes it.',
 		50,
 		10_000,
 	),

@@ -149,8 +149,8 @@ export const CATALOG = {
 	socketfleet_pods: { type: 'gauge', merge: 'min', help: 'Pods of the fleet that the worker knows, its own included.', labels: {} },
 	socketfleet_publish_total: {
 		type: 'counter',
-		help: 'Messages published to the stream; all but ok reached this pod only.',
-		labels: { result: ['ok', 'timeout', 'error', 'breaker_open'] },
+		help: 'Messages for the stream: `ok` in time; late for that reason, delivered in this pod first; `lost` for other pods, after being late.',
+		labels: { result: ['ok', 'timeout', 'error', 'breaker_open', 'lost'] },
 	},
 	socketfleet_publish_seconds: {
 		type: 'histogram',

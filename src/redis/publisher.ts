@@ -1,6 +1,6 @@
 /**
- * Puts a worker's messages on the stream: in batches, in order, each at most once, each with a deadline.
- * What did not get there in time is handed back, in order, so that it can be delivered in this pod at least.
+ * Puts a worker's messages on the stream: in batches, in order, each once. What is not there in time is handed back, so that it can be
+ * delivered in this pod at least; it waits here all the same, and goes on the stream before anything newer once Redis takes it.
  */
 import { randomBytes } from 'node:crypto';
 import { sleep, withDeadline } from '../base/deadline.ts';
@@ -24,18 +24,19 @@ export interface Publication {
 
 export type PublishFailure = 'timeout' | 'error' | 'breaker_open';
 
+/** A message that Redis has not taken for this long is given up: the hole in the sequence then tells the other pods that they lost it. */
+export const OUTBOX_MAX_AGE_MS = 30_000;
+
 export interface PublisherEvents {
 	/** It is on the stream, and will come back from there. */
 	onPublished(mark: PublisherMark): void;
-	/** Neither this one nor any that was marked before it and has not come back yet can be waited for any longer. */
-	onFailed(mark: PublisherMark, failure: PublishFailure): void;
+	/** It is late: neither this one nor any before it that has not come back yet can be waited for. It may still get there. */
+	onLate(mark: PublisherMark, failure: PublishFailure): void;
 }
 
 export interface Publisher extends Closable {
-	/** Never throws; exactly one of the events follows, after it has returned. */
+	/** Never throws; at least one of the events follows, after it has returned. */
 	publish(publication: Publication): PublisherMark;
-	/** Is this one of ours, of whatever epoch? */
-	isOwn(mark: PublisherMark): boolean;
 	/** A sentence while nothing is published; undefined otherwise. */
 	problem(): string | undefined;
 }
@@ -51,14 +52,17 @@ export interface PublisherDeps {
 interface Waiting extends Publication {
 	readonly mark: PublisherMark;
 	readonly at: number;
+	/** It was handed back; nobody here waits for it. */
+	isLate: boolean;
 }
 
-type BatchOutcome = 'ok' | PublishFailure;
+type BatchOutcome = 'ok' | 'timeout' | 'error';
 
 /** Redis runs nothing else during a script: 256 appends take about 1 ms. */
 const MAX_BATCH = 256;
 const MAX_BATCH_CHARS = 1_000_000;
 const MAX_WAITING = 100_000;
+const MAX_WAITING_CHARS = 64_000_000;
 const RETRY_EVERY_MS = 25;
 /** Kept longer than clients may be away: pings must notice first, and a restore takes a moment. */
 const RETENTION_MARGIN_MS = 60_000;
@@ -78,16 +82,13 @@ class StreamPublisher implements Publisher {
 	readonly #deps: PublisherDeps;
 	readonly #keys: RedisKeys;
 	readonly #breaker: Breaker;
-	readonly #base = randomBytes(9).toString('base64url');
-	/** Counts failures: within one epoch sequences have no holes, so that a hole means that entries were lost. */
-	#epoch = 0;
+	readonly #publisher = randomBytes(9).toString('base64url');
 	#sequence = 0;
-	#unsent = 0;
-	#waiting: Waiting[] = [];
+	/** In the order of their sequences; those that are late come first. */
+	readonly #waiting: Waiting[] = [];
+	#waitingChars = 0;
 	#sending = false;
 	#closed = false;
-	/** Redis' clock minus ours; undefined until it has been asked. */
-	#clockOffsetMs: number | undefined;
 	#problem = '';
 
 	constructor(deps: PublisherDeps) {
@@ -103,31 +104,22 @@ class StreamPublisher implements Publisher {
 	}
 
 	publish(publication: Publication): PublisherMark {
-		if (this.#breaker.isOpen || this.#closed || this.#waiting.length >= MAX_WAITING) {
-			// A mark that never reaches the stream: it must not make a hole in the sequence.
-			const mark = { publisher: `${this.#base}.none`, sequence: ++this.#unsent };
+		const mark = { publisher: this.#publisher, sequence: ++this.#sequence };
+		const isLate = this.#breaker.isOpen || this.#closed;
+		this.#waiting.push({ ...publication, mark, at: performance.now(), isLate });
+		this.#waitingChars += publication.fields.data.length;
+		this.#dropOverflow();
+		if (isLate) {
 			this.#deps.metrics.inc('socketfleet_publish_total', { result: 'breaker_open' }, 1);
-			queueMicrotask(() => this.#deps.events.onFailed(mark, 'breaker_open'));
-			return mark;
-		}
-		const mark = { publisher: `${this.#base}.${this.#epoch}`, sequence: ++this.#sequence };
-		this.#waiting.push({ ...publication, mark, at: performance.now() });
-		if (!this.#sending) {
-			this.#sending = true;
-			// All that is published in one turn of the event loop travels together.
-			setImmediate(() => {
-				void this.#sendAll();
-			});
+			queueMicrotask(() => this.#deps.events.onLate(mark, 'breaker_open'));
+		} else {
+			this.#startSending();
 		}
 		return mark;
 	}
 
-	isOwn(mark: PublisherMark): boolean {
-		return mark.publisher.startsWith(this.#base);
-	}
-
 	problem(): string | undefined {
-		return this.#breaker.isOpen ? `messages are delivered in this pod only: ${this.#problem}` : undefined;
+		return this.#breaker.isOpen ? `messages reach this pod only, until Redis takes them: ${this.#problem}` : undefined;
 	}
 
 	close(): void {
@@ -135,32 +127,42 @@ class StreamPublisher implements Publisher {
 		this.#breaker.close();
 	}
 
+	#startSending(): void {
+		if (!this.#sending) {
+			this.#sending = true;
+			// All that is published in one turn of the event loop travels together.
+			setImmediate(() => {
+				void this.#sendAll();
+			});
+		}
+	}
+
 	async #sendAll(): Promise<void> {
 		// One batch in flight: two could change places when the first must be repeated.
-		while (this.#waiting.length > 0) {
-			const batch = this.#takeBatch();
+		while (this.#waiting.length > 0 && !this.#breaker.isOpen && !this.#closed) {
+			this.#dropAged();
+			const batch = this.#nextBatch();
 			const outcome = await this.#sendInTime(batch);
 			if (outcome === 'ok') {
+				this.#remove(batch.length);
 				this.#succeed(batch);
 			} else {
 				this.#breaker.onFailure();
-				// Those behind it must not overtake it, and Redis is away: they go the same way.
-				this.#fail([...batch, ...this.#waiting.splice(0)], outcome);
-				this.#epoch++;
-				this.#sequence = 0;
+				this.#handBack(outcome);
 			}
 		}
 		this.#sending = false;
 	}
 
-	#takeBatch(): Waiting[] {
+	/** The first of the queue; they stay in it until Redis has them. */
+	#nextBatch(): readonly Waiting[] {
 		let chars = 0;
 		let size = 0;
 		while (size < this.#waiting.length && size < MAX_BATCH && chars < MAX_BATCH_CHARS) {
 			chars += this.#waiting[size]?.fields.data.length ?? 0;
 			size++;
 		}
-		return this.#waiting.splice(0, size);
+		return this.#waiting.slice(0, size);
 	}
 
 	/** Repeats after a lost connection: the script appends each sequence once. */
@@ -169,7 +171,8 @@ class StreamPublisher implements Publisher {
 		if (first === undefined) {
 			return 'ok';
 		}
-		const deadline = first.at + this.#deps.config.publishTimeoutMs;
+		// Nobody waits for a late one: it gets as long as it would have had.
+		const deadline = (first.isLate ? performance.now() : first.at) + this.#deps.config.publishTimeoutMs;
 		for (;;) {
 			const leftMs = deadline - performance.now();
 			if (leftMs <= 0) {
@@ -177,8 +180,8 @@ class StreamPublisher implements Publisher {
 				return 'timeout';
 			}
 			try {
-				const isInTime = await withDeadline(this.#send(batch, first.mark, leftMs), leftMs, 'publishing');
-				return isInTime ? 'ok' : 'timeout';
+				await withDeadline(this.#send(batch, first.mark), leftMs, 'publishing');
+				return 'ok';
 			} catch (error) {
 				const problem = describeRedisError(error, 'the configured address');
 				this.#problem = problem.sentence;
@@ -192,44 +195,64 @@ class StreamPublisher implements Publisher {
 		}
 	}
 
-	async #send(batch: readonly Waiting[], first: PublisherMark, leftMs: number): Promise<boolean> {
+	async #send(batch: readonly Waiting[], first: PublisherMark): Promise<void> {
 		const { config, redis } = this.#deps;
-		if (this.#clockOffsetMs === undefined) {
-			await this.#probe();
-		}
-		const redisDeadline = Math.floor(Date.now() + (this.#clockOffsetMs ?? 0) + leftMs);
-		const args: (string | number)[] = [first.publisher, first.sequence, redisDeadline, retentionMsOf(config), config.streamMaxEntries];
+		const args: (string | number)[] = [first.publisher, first.sequence, retentionMsOf(config), config.streamMaxEntries];
 		for (const { fields, rooms } of batch) {
 			args.push(fields.uid, fields.nsp, fields.type, fields.data, formatRooms(rooms) ?? '');
 		}
-		const answer = await SCRIPT.run(redis.commands, [this.#keys.stream, this.#keys.publisher(first.publisher)], args);
-		return Array.isArray(answer) && answer[1] !== 'late';
+		await SCRIPT.run(redis.commands, [this.#keys.stream, this.#keys.publisher(first.publisher)], args);
 	}
 
-	/** A batch of no messages: shows that the script may write, and tells Redis' clock, which deadlines go by. */
+	/** A batch of no messages: shows that the script may write. */
 	async #probe(): Promise<void> {
-		const { config, redis } = this.#deps;
-		const sentAt = Date.now();
-		const args = [`${this.#base}.probe`, 1, 0, retentionMsOf(config), config.streamMaxEntries];
-		const keys = [this.#keys.stream, this.#keys.publisher(`${this.#base}.probe`)];
-		const answer = await withDeadline(SCRIPT.run(redis.commands, keys, args), config.publishTimeoutMs, 'asking Redis');
-		this.#clockOffsetMs = Number(Array.isArray(answer) ? answer[0] : 0) - (sentAt + Date.now()) / 2;
+		const probe = { publisher: `${this.#publisher}.probe`, sequence: 1 };
+		await withDeadline(this.#send([], probe), this.#deps.config.publishTimeoutMs, 'asking Redis');
 	}
 
 	#succeed(batch: readonly Waiting[]): void {
 		const { metrics, events } = this.#deps;
 		this.#breaker.onSuccess();
-		metrics.inc('socketfleet_publish_total', { result: 'ok' }, batch.length);
+		metrics.inc('socketfleet_publish_total', { result: 'ok' }, batch.filter(({ isLate }) => !isLate).length);
 		metrics.observe('socketfleet_publish_seconds', {}, (performance.now() - (batch[0]?.at ?? 0)) / 1000);
 		for (const { mark } of batch) {
 			events.onPublished(mark);
 		}
 	}
 
-	#fail(batch: readonly Waiting[], failure: PublishFailure): void {
-		this.#deps.metrics.inc('socketfleet_publish_total', { result: failure }, batch.length);
-		for (const { mark } of batch) {
-			this.#deps.events.onFailed(mark, failure);
+	/** Those behind the batch must not overtake it, and Redis is away: they are late, too. */
+	#handBack(failure: PublishFailure): void {
+		for (const message of this.#waiting.filter(({ isLate }) => !isLate)) {
+			message.isLate = true;
+			this.#deps.metrics.inc('socketfleet_publish_total', { result: failure }, 1);
+			this.#deps.events.onLate(message.mark, failure);
+		}
+	}
+
+	#dropAged(): void {
+		const threshold = performance.now() - OUTBOX_MAX_AGE_MS;
+		const kept = this.#waiting.findIndex(({ at }) => at > threshold);
+		this.#drop(kept === -1 ? this.#waiting.length : kept);
+	}
+
+	#dropOverflow(): void {
+		while (this.#waiting.length > MAX_WAITING || this.#waitingChars > MAX_WAITING_CHARS) {
+			this.#drop(1);
+		}
+	}
+
+	/** Lost for other pods. They see the hole in the sequence, and their clients are told. */
+	#drop(count: number): void {
+		if (count > 0) {
+			this.#deps.metrics.inc('socketfleet_publish_total', { result: 'lost' }, count);
+			this.#deps.log.debug({ count }, 'messages waited for Redis too long and were given up');
+			this.#remove(count);
+		}
+	}
+
+	#remove(count: number): void {
+		for (const { fields } of this.#waiting.splice(0, count)) {
+			this.#waitingChars -= fields.data.length;
 		}
 	}
 
@@ -238,8 +261,9 @@ class StreamPublisher implements Publisher {
 		if (open) {
 			this.#deps.log.warn(`publishing stopped, local delivery goes on: ${this.#problem}`);
 		} else {
-			this.#deps.log.info('publishing goes on');
+			this.#deps.log.info({ waiting: this.#waiting.length }, 'publishing goes on');
 			this.#problem = '';
+			this.#startSending();
 		}
 	}
 }

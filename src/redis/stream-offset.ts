@@ -5,6 +5,8 @@ export type StreamOffset = string & { readonly [offsetBrand]: true };
 
 /** Before every entry. */
 export const STREAM_START = '0-0' as StreamOffset;
+/** After every entry. */
+export const STREAM_END = '9999999999999999-0' as StreamOffset;
 
 const OFFSET = /^\d{1,16}-\d{1,16}$/;
 

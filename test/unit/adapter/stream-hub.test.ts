@@ -41,6 +41,8 @@ function createHub(deps: Partial<StreamHubDeps> = {}): {
 		log: createSilentLogger(),
 		catchUp: () => Promise.reject(new Error('nothing to catch up with')),
 		barrier: () => undefined,
+		onOutside: () => undefined,
+		onHole: () => undefined,
 		share: () => undefined,
 		onEntry: () => undefined,
 		onGap: (reason, cursor) => gaps.push([reason, cursor]),
@@ -63,7 +65,6 @@ function fakePublisher(): Publisher {
 	let sequence = 0;
 	return {
 		publish: () => ({ publisher: 'own', sequence: ++sequence }),
-		isOwn: ({ publisher }) => publisher === 'own',
 		problem: () => undefined,
 		close: () => undefined,
 	};
@@ -143,11 +144,40 @@ test('own messages are delivered when they come back; what failed is delivered a
 	hub.onPublished(own(1));
 	hub.receive(at(10), [raw(11, 'm1', { mark: own(1) })]);
 	await new Promise(setImmediate);
-	hub.onPublishFailed(own(3));
+	hub.onPublishLate(own(3));
 	assert.deepEqual(heard, ['m1@11-0', 'm2@11-0~', 'm3@11-0~']);
 	hub.receive(at(11), [raw(12, 'm2', { mark: own(2) }), raw(13, 'm3', { mark: own(3) }), raw(14, 'other')]);
 	await new Promise(setImmediate);
 	assert.deepEqual(heard.slice(3), ['other@14-0']);
+});
+
+test('clients are outside the stream from a late message to its echo; one that never comes is no gap here, but a hole for who was away', async (t) => {
+	const outside: string[] = [];
+	const holes: StreamOffset[] = [];
+	const { hub, gaps } = createHub({
+		onOutside: (nsp, isOutside) => outside.push(`${nsp} ${isOutside}`),
+		onHole: (cursor) => holes.push(cursor),
+	});
+	t.after(() => hub.close());
+	hub.setPublisher(fakePublisher());
+	const own = (sequence: number): PublisherMark => ({ publisher: 'own', sequence });
+	for (const name of ['m1', 'm2', 'm3', 'm4']) {
+		hub.publish(fieldsOf(name));
+	}
+	hub.receive(at(10), [raw(11, 'm1', { mark: own(1) })]);
+	await new Promise(setImmediate);
+	assert.equal(hub.isOutside('/'), false);
+	hub.onPublishLate(own(3));
+	assert.equal(hub.isOutside('/'), true);
+	assert.deepEqual(outside, ['/ true', '/ true']);
+	hub.receive(at(11), [raw(12, 'm2', { mark: own(2) })]);
+	await new Promise(setImmediate);
+	assert.equal(hub.isOutside('/'), true, 'the third may still come');
+	// The third was given up by the publisher: the fourth comes with a hole before it.
+	hub.receive(at(12), [raw(13, 'm4', { mark: own(4) })]);
+	await new Promise(setImmediate);
+	assert.deepEqual(gaps, []);
+	assert.deepEqual(holes, [at(13)]);
 });
 
 test('what Redis did not take reaches the siblings, once, whichever way it comes first', async (t) => {
@@ -161,7 +191,7 @@ test('what Redis did not take reaches the siblings, once, whichever way it comes
 	sender.hub.setPublisher(fakePublisher());
 	sender.hub.publish(fieldsOf('m1'));
 	sender.hub.publish(fieldsOf('m2'));
-	sender.hub.onPublishFailed({ publisher: 'own', sequence: 2 });
+	sender.hub.onPublishLate({ publisher: 'own', sequence: 2 });
 	assert.equal(shared.length, 2);
 	// The first one had reached the stream, and the sibling, before the sender gave up.
 	sibling.hub.receive(at(10), [raw(11, 'm1', { mark: { publisher: 'own', sequence: 1 } })]);
