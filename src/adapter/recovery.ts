@@ -94,25 +94,25 @@ export class Recovery {
 		}
 	}
 
-	/** The socket is connected, CONNECT goes out next: missed packets go before it, and the stock client holds them until it is there. */
+	/** The socket is connected, CONNECT goes out next, and what the client missed right behind it. */
 	onConnect(adapter: OfficialAdapter, socket: RecoverableSocket, joined: ReadonlySet<Room>): void {
 		const { sessions, hub, recent, metrics } = this.#deps;
 		const nsp = adapter.nsp.name;
 		const replay = this.#held.get(keyOf(nsp, socket.id));
 		this.#held.delete(keyOf(nsp, socket.id));
-		if (socket.recovered && replay && hub.cursor && replay.advance(recent, hub.cursor) === 'ok') {
+		if (socket.recovered && replay && hub.cursor && !hub.isOutside(nsp) && replay.advance(recent, hub.cursor) === 'ok') {
 			sessions.open(nsp, socket.pid ?? '', socket, replay.stays);
 			void Adapter.prototype.addAll.call(
 				adapter,
 				socket.id,
 				new Set(replay.stays.filter(({ to }) => to === undefined).map(({ room }) => room)),
 			);
-			sendMissed(adapter, socket.id, replay);
+			afterNextPacket(socket, () => sendMissed(adapter, socket.id, replay));
 			metrics.inc('socketfleet_recovery_total', { result: 'recovered', reason: 'none' }, 1);
 		} else {
 			if (socket.recovered) {
 				withdraw(socket);
-				this.#count(replay === undefined ? 'not_held' : refusalOf(replay));
+				this.#count(replay === undefined ? 'not_held' : hub.isOutside(nsp) ? 'outside_stream' : refusalOf(replay));
 			}
 			sessions.open(nsp, socket.pid ?? '', socket);
 		}
@@ -254,6 +254,21 @@ function refusalOf(replay: Replay): Refusal {
 		default:
 			return 'trimmed';
 	}
+}
+
+/**
+ * Socket.IO itself sends what was missed before CONNECT. The stock client keeps such packets for the CONNECT that follows, even one of a
+ * later connection: if this connection breaks in between, it would have them twice.
+ */
+function afterNextPacket(socket: RecoverableSocket, run: () => void): void {
+	const instance = socket as unknown as { packet?: (...args: unknown[]) => void };
+	const { packet } = instance;
+	instance.packet = (...args) => {
+		// The prototype's own again.
+		delete instance.packet;
+		packet?.apply(socket, args);
+		run();
+	};
 }
 
 function sendMissed(adapter: OfficialAdapter, sid: string, replay: Replay): void {
