@@ -22,15 +22,21 @@ export function startOutside(socket) {
 		socket.off(event).on(event, show);
 	});
 
-	button.addEventListener('click', async () => {
+	button.addEventListener('click', () => {
 		// Without HTTPS there is no clipboard but on localhost: the line is selected, to be copied by hand.
 		getSelection().selectAllChildren(line);
-		await navigator.clipboard?.writeText(line.textContent).catch(() => undefined);
-		button.textContent = 'Copied';
+		navigator.clipboard?.writeText(line.textContent).then(
+			() => say('Copied'),
+			() => say('Selected'),
+		);
+	});
+
+	function say(text) {
+		button.textContent = text;
 		setTimeout(() => {
 			button.textContent = 'Copy';
 		}, 1500);
-	});
+	}
 
 	function show(text) {
 		const time = new Date().toLocaleTimeString('en', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
