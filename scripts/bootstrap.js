@@ -3,7 +3,7 @@
 //   node scripts/bootstrap.js --tests    and the programs that the tests run (Debian packages)
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -56,11 +56,16 @@ function installPrograms() {
 		spawnSync('apt-get', [...args, '-qq', '-y', '-o', 'Dpkg::Use-Pty=0'], { env, stdio: ['ignore', 'ignore', 'inherit'] }).status;
 	// Services that a package starts would hold ports that tests and users want.
 	const policy = '/usr/sbin/policy-rc.d';
-	if (!existsSync(policy)) {
+	const isOurs = !existsSync(policy);
+	if (isOurs) {
 		writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
 	}
 	apt('update');
-	if (apt('install', '--no-install-recommends', ...missing) !== 0) {
+	const status = apt('install', '--no-install-recommends', ...missing);
+	if (isOurs) {
+		rmSync(policy);
+	}
+	if (status !== 0) {
 		say(`could not install ${missing.join(', ')}: needs Debian's apt-get and root, or install them by hand`);
 		process.exit(1);
 	}
