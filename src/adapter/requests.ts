@@ -6,10 +6,10 @@ import { randomBytes } from 'node:crypto';
 import { Adapter, type BroadcastOptions, type ClusterResponse } from 'socket.io-adapter';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { PartialAnswerError, withMissing } from '../base/partial-answer.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { Members } from './members.ts';
 import type { OfficialAdapter } from './official.ts';
-import { PartialAnswerError, withMissing } from './partial-answer.ts';
 import { toPlainData } from './safe-data.ts';
 
 /** Values of socket.io-adapter's `MessageType`. */

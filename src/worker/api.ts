@@ -2,10 +2,10 @@
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { Server } from 'socket.io';
 import type { Adapter } from 'socket.io-adapter';
-import { missingOf } from '../adapter/partial-answer.ts';
 import { AppError, messageOf } from '../base/errors.ts';
 import type { Closable } from '../base/lifecycle.ts';
 import type { Logger } from '../base/log.ts';
+import { missingOf } from '../base/partial-answer.ts';
 import type { Config } from '../config/schema.ts';
 import { listen } from '../edge/listen.ts';
 import { DEFAULT_IDEMPOTENCY_WINDOW_MS } from '../emit/emitter.ts';
