@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { backoffMs } from '../base/backoff.ts';
+import { sleep } from '../base/deadline.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Closable } from '../base/lifecycle.ts';
 import type { Logger } from '../base/log.ts';
@@ -16,6 +17,9 @@ import { type BeatAnswer, PeerTable, type PodRecord, parseBeatAnswer } from './p
 export type { PodRecord } from './peers.ts';
 
 const BEAT_EVERY_MS = 2000;
+/** At most one look for pods that are not known in this time. */
+const REFRESH_EVERY_MS = 100;
+const REFRESH_TIMEOUT_MS = 1000;
 /** A peer that was silent for this long is gone. */
 export const PEER_EXPIRY_MS = 30_000;
 
@@ -28,10 +32,17 @@ export interface DirectorySelf {
 	readonly workers: number;
 }
 
+export interface PodAddress {
+	readonly host: string;
+	readonly port: number;
+}
+
 export interface Directory extends Closable {
 	/** Claims the pod id and begins to beat. `away`: Redis did not answer; the claim is tried again in the background. */
 	start(): Promise<'ok' | 'taken' | 'away'>;
-	lookup(pod: string): { readonly host: string; readonly port: number } | undefined;
+	lookup(pod: string): PodAddress | undefined;
+	/** The same, but a pod that is not known is looked for in Redis first: it may be younger than the last heartbeat. Never rejects. */
+	find(pod: string): Promise<PodAddress | undefined>;
 	/** All known pods, this one included once it has claimed its id. */
 	pods(): readonly PodRecord[];
 	/** Another incarnation holds our pod id. */
@@ -113,6 +124,9 @@ class RedisDirectory implements Directory {
 	#failures = 0;
 	#taken = false;
 	#closed = false;
+	/** One that has not started. */
+	#refresh: Promise<void> | undefined;
+	#refreshedAt = Number.NEGATIVE_INFINITY;
 
 	constructor(deps: DirectoryDeps) {
 		this.#deps = deps;
@@ -125,9 +139,19 @@ class RedisDirectory implements Directory {
 		return outcome;
 	}
 
-	lookup(pod: string): { readonly host: string; readonly port: number } | undefined {
+	lookup(pod: string): PodAddress | undefined {
 		const record = this.#peers.get(pod);
 		return record && { host: record.host, port: record.port };
+	}
+
+	async find(pod: string): Promise<PodAddress | undefined> {
+		const known = this.lookup(pod);
+		if (known) {
+			return known;
+		}
+		this.#refresh ??= this.#refreshSoon();
+		await this.#refresh;
+		return this.lookup(pod);
 	}
 
 	pods(): readonly PodRecord[] {
@@ -152,6 +176,16 @@ class RedisDirectory implements Directory {
 			await this.#deps.redis.commands.eval(LEAVE, 1, this.#key, self.pod, self.incarnation, this.#member);
 		} catch (error) {
 			log.warn({ err: messageOf(error) }, 'could not tell the fleet that this pod leaves; it will expire');
+		}
+	}
+
+	/** Who asks before it starts shares it; forged ids cost Redis no more than this. */
+	async #refreshSoon(): Promise<void> {
+		await sleep(Math.max(0, this.#refreshedAt + REFRESH_EVERY_MS - performance.now()));
+		this.#refreshedAt = performance.now();
+		this.#refresh = undefined;
+		if (!this.#closed && !this.#taken) {
+			await Promise.race([this.#beat(), sleep(REFRESH_TIMEOUT_MS)]);
 		}
 	}
 

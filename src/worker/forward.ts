@@ -43,8 +43,12 @@ export class Forwarder {
 		return this.#tunnels;
 	}
 
-	request(req: IncomingMessage, res: ServerResponse, target: Target, clientAddress: string): void {
-		const agent = this.#options.peers.agentFor(target);
+	/** Never rejects. */
+	async request(req: IncomingMessage, res: ServerResponse, target: Target, clientAddress: string): Promise<void> {
+		const agent = await this.#options.peers.agentFor(target);
+		if (res.destroyed) {
+			return;
+		}
 		if (!agent) {
 			this.#answerUnknown(res, target);
 			return;
@@ -71,9 +75,13 @@ export class Forwarder {
 		req.pipe(upstream);
 	}
 
-	upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, target: Target, clientAddress: string): void {
+	/** Never rejects. */
+	async upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, target: Target, clientAddress: string): Promise<void> {
 		socket.on('error', () => socket.destroy());
-		const agent = this.#options.peers.agentFor(target);
+		const agent = await this.#options.peers.agentFor(target);
+		if (socket.destroyed) {
+			return;
+		}
 		if (!agent) {
 			this.#refuseUpgrade(socket, target);
 			return;

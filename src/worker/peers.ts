@@ -19,7 +19,7 @@ export interface PeersOptions {
 	readonly slots: number;
 	readonly fleetKey: string;
 	/** Undefined without Redis: then there are no other pods. */
-	readonly directory: Pick<Directory, 'lookup'> | undefined;
+	readonly directory: Pick<Directory, 'find'> | undefined;
 }
 
 const CONNECT_TIMEOUT_MS = 1000;
@@ -35,9 +35,9 @@ export class Peers {
 		this.#options = options;
 	}
 
-	/** The pool for `target`, or undefined when no such worker is known. */
-	agentFor(target: Target): Agent | undefined {
-		const place = this.#placeOf(target);
+	/** The pool for `target`, or undefined when no such worker is known. Never rejects. */
+	async agentFor(target: Target): Promise<Agent | undefined> {
+		const place = await this.#placeOf(target);
 		if (!place) {
 			return undefined;
 		}
@@ -56,13 +56,13 @@ export class Peers {
 		this.#agents.clear();
 	}
 
-	#placeOf(target: Target): { key: string; open: () => Socket } | undefined {
+	async #placeOf(target: Target): Promise<{ key: string; open: () => Socket } | undefined> {
 		const { runDir, slots, fleetKey, directory } = this.#options;
 		if (target.kind === 'sibling') {
 			const path = siblingSocketPath(runDir, target.slot);
 			return target.slot < slots ? { key: path, open: () => connect({ path }) } : undefined;
 		}
-		const address = directory?.lookup(target.pod);
+		const address = await directory?.find(target.pod);
 		if (!address) {
 			return undefined;
 		}

@@ -86,7 +86,7 @@ export function createEdges(options: EdgeOptions): Edges {
 			} else if (target.kind === 'unknown') {
 				answerUnknown(options.metrics, target.reason, res);
 			} else {
-				options.forwarder.request(req, res, target, clientAddressOf(req));
+				void options.forwarder.request(req, res, target, clientAddressOf(req));
 			}
 		});
 		edge.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -98,7 +98,7 @@ export function createEdges(options: EdgeOptions): Edges {
 				socket.on('error', () => socket.destroy());
 				socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
 			} else {
-				options.forwarder.upgrade(req, socket, head, target, clientAddressOf(req));
+				void options.forwarder.upgrade(req, socket, head, target, clientAddressOf(req));
 			}
 		});
 		return edge;

@@ -54,6 +54,24 @@ test('a pod is found by the others, holds its id alone, and is forgotten when it
 	assert.equal(await open('aaaa').start(), 'taken', 'an id that was in use just now names sessions of clients that may come back');
 });
 
+test('a pod that is younger than the last heartbeat is found at once; one that is not there is looked for a few times a second at most', async (context) => {
+	const t = lastFirst(context);
+	const { url } = await startRedis(t);
+	const { redis, open } = connect(t, url);
+	await waitFor('Redis', () => redis.state() === 'ready', WAIT);
+	const one = open('aaaa');
+	assert.equal(await one.start(), 'ok');
+	assert.equal(await open('bbbb').start(), 'ok');
+	assert.equal(one.lookup('bbbb'), undefined);
+	assert.deepEqual(await one.find('bbbb'), { host: 'host-of-bbbb', port: 9465 });
+
+	const calls = async (): Promise<number> => Number(/cmdstat_eval:calls=(\d+)/.exec(await redis.commands.info('commandstats'))?.[1] ?? 0);
+	const before = await calls();
+	const forged = await Promise.all(Array.from({ length: 500 }, (_, i) => one.find(`f${i}`)));
+	assert.ok(forged.every((address) => address === undefined));
+	assert.ok((await calls()) - before <= 5, 'askers share a look');
+});
+
 test('a frozen, a restarted and an absent Redis leave the addresses that were known', async (context) => {
 	const t = lastFirst(context);
 	const server = await startRedis(t);
