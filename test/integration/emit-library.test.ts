@@ -71,8 +71,8 @@ async function startPubSubServer(scope: Scope, redisPort: number): Promise<strin
 	await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
 	scope.after(async () => {
 		await io.close();
-		publisher.disconnect();
-		subscriber.disconnect();
+		// The adapter awaits none of its last commands: QUIT is answered after them, a disconnect would reject them.
+		await Promise.all([publisher.quit(), subscriber.quit()]);
 	});
 	return `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
 }

@@ -31,7 +31,8 @@ export async function startOfficialServer(scope: Scope, options: OfficialServerO
 	await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
 	scope.after(async () => {
 		await io.close();
-		client.disconnect();
+		// The adapter awaits none of its last commands: QUIT is answered after them, a disconnect would reject them.
+		await client.quit().catch(() => client.disconnect());
 	});
 	return { url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`, io };
 }

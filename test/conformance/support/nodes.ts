@@ -100,6 +100,8 @@ export async function startOfficial(t: Scope, redisUrl: string): Promise<Node> {
 	);
 	const close = once(async () => {
 		await server.io.close();
+		// The adapter awaits none of its last commands: QUIT is answered after them, a disconnect would reject them.
+		await client.quit().catch(() => undefined);
 		for (const connection of connections) {
 			connection.disconnect();
 		}
