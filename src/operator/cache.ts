@@ -1,12 +1,12 @@
 /** The informers of one operator, by kind. Secrets have none: the operator may read single Secrets, not list them. */
 import type { Closable } from '../base/lifecycle.ts';
 import type { Logger } from '../base/log.ts';
+import { FLEET_PODS_SELECTOR, isOver } from '../fleet/pods.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { Informer } from '../kube/informer.ts';
 import { type KubeObject, type ObjectRef, RESOURCES } from '../kube/object.ts';
 import { CORE_KINDS, OPTIONAL_KINDS } from './desired/desired.ts';
-import { FLEET_PODS_SELECTOR, MANAGED_SELECTOR } from './desired/names.ts';
-import { isOver } from './pods.ts';
+import { MANAGED_SELECTOR } from './desired/names.ts';
 
 export const WATCHED_KINDS = [...CORE_KINDS.filter((kind) => kind !== 'Secret'), ...OPTIONAL_KINDS];
 export type WatchedKind = (typeof WATCHED_KINDS)[number];

@@ -1,11 +1,12 @@
 /** What is to be done about a fleet now, from what is wanted and what is seen. Pure; the reconciler carries it out. */
+
+import type { FleetPod } from '../fleet/pods.ts';
+import { decideRebalance, type RebalanceDecision } from '../fleet/rebalance.ts';
 import type { EventInput } from '../kube/events.ts';
 import { type KubeObject, pick } from '../kube/object.ts';
 import type { SocketFleet } from './api/fleet.ts';
 import type { DeploymentSteering } from './desired/deployment.ts';
 import { drainSeconds } from './desired/names.ts';
-import type { FleetPod } from './pods.ts';
-import { decideRebalance, type RebalanceDecision } from './scale/rebalance.ts';
 import { judgeRollout, type RolloutState } from './scale/rollout.ts';
 import { decideScale, type ScaleDecision } from './scale/scale-down.ts';
 

@@ -1,17 +1,17 @@
 /** What the operator does to pods: read them, mark and drain the one that goes, take marks back, close a share of connections. */
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { DRAINING_ANNOTATION, type FleetPod, toFleetPod } from '../fleet/pods.ts';
+import { parseReadings } from '../fleet/readings.ts';
+import type { RebalanceDecision } from '../fleet/rebalance.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { toKubeTime } from '../kube/conditions.ts';
 import { isFailure } from '../kube/errors.ts';
 import { type KubeObject, RESOURCES } from '../kube/object.ts';
-import { DELETION_COST_ANNOTATION, DRAINING_ANNOTATION } from './api/fleet.ts';
+import { DELETION_COST_ANNOTATION } from './api/fleet.ts';
 import type { FleetSpec } from './api/spec.ts';
 import { FIELD_MANAGER } from './children.ts';
 import type { PodAdmin } from './pod-admin.ts';
-import { type FleetPod, toFleetPod } from './pods.ts';
-import { parseReadings } from './readings.ts';
-import type { RebalanceDecision } from './scale/rebalance.ts';
 import type { ScaleDecision } from './scale/scale-down.ts';
 
 export interface PodTools {

@@ -1,7 +1,7 @@
 /** The admin port of a pod: its metrics, and what an operator asks of it. Every request has a deadline. */
 import { AppError, messageOf } from '../base/errors.ts';
-import type { FleetPod } from './pods.ts';
-import { parseReasons } from './readings.ts';
+import type { FleetPod } from '../fleet/pods.ts';
+import { parseReasons } from '../fleet/readings.ts';
 
 export interface PodAdmin {
 	/** The text of its metrics. Throws ERR_UNREACHABLE or ERR_UNAUTHORIZED, as all of them. */

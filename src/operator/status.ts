@@ -1,13 +1,13 @@
 /** The status of a fleet, from what was seen and planned. Pure. */
 
 import { VERSION } from '../config/version.ts';
+import { conditionOf, type FleetPod } from '../fleet/pods.ts';
+import type { PodReadings } from '../fleet/readings.ts';
 import { type Condition, type ConditionInput, mergeConditions } from '../kube/conditions.ts';
 import { type KubeObject, pickNumber } from '../kube/object.ts';
 import type { ConditionType, FleetStatus, SocketFleet } from './api/fleet.ts';
 import { isBehindProxy, selectorLabels } from './desired/names.ts';
 import type { Plan } from './plan.ts';
-import { conditionOf, type FleetPod } from './pods.ts';
-import type { PodReadings } from './readings.ts';
 
 export interface StatusInput {
 	readonly fleet: SocketFleet;

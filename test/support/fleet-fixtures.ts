@@ -1,8 +1,9 @@
 /** Pods and fleets for the tests of the operator's pure parts. */
+
+import type { FleetPod } from '../../src/fleet/pods.ts';
+import type { PodReadings } from '../../src/fleet/readings.ts';
 import { applyDefaults, type PartialSpec } from '../../src/operator/api/defaults.ts';
 import type { SocketFleet } from '../../src/operator/api/fleet.ts';
-import type { FleetPod } from '../../src/operator/pods.ts';
-import type { PodReadings } from '../../src/operator/readings.ts';
 
 export function readings(connections: number, more: Partial<PodReadings> = {}): PodReadings {
 	return { connections, readyWorkers: 2, redisUp: true, dominantPeer: false, forwardedToPods: 0, openedSessions: 0, ...more };

@@ -1,4 +1,5 @@
 /** The SocketFleet object: spec, status, and the names that have a meaning on it and on its pods. */
+import type { RebalanceStatus } from '../../fleet/rebalance.ts';
 import type { Condition } from '../../kube/conditions.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { FleetSpec } from './spec.ts';
@@ -10,23 +11,10 @@ export const FINALIZER = `${GROUP}/drain`;
 export const PAUSED_ANNOTATION = `${GROUP}/paused`;
 /** On a SocketFleet, `true`: objects of its names that exist already become its own, as when a chart's release is taken over. */
 export const ADOPT_ANNOTATION = `${GROUP}/adopt`;
-/** On a pod: since when it drains to be removed, as RFC 3339. */
-export const DRAINING_ANNOTATION = `${GROUP}/draining-since`;
 export const DELETION_COST_ANNOTATION = 'controller.kubernetes.io/pod-deletion-cost';
 
 export const CONDITION_TYPES = ['Ready', 'Progressing', 'Degraded', 'RedisReachable', 'AffinityHealthy'] as const;
 export type ConditionType = (typeof CONDITION_TYPES)[number];
-
-export interface RebalanceStatus {
-	/** Whether a rebalance goes on: it started above `startAtPercent` and has not come below `stopAtPercent`. */
-	readonly active: boolean;
-	/** When the last round was asked for. */
-	readonly lastRoundAt?: string;
-	/** Connections that rounds have closed so far, or would have with `dryRun`. */
-	readonly movedConnections: number;
-	/** The fullest pod in percent of the mean. */
-	readonly fullestPercent?: number;
-}
 
 export interface FleetStatus {
 	readonly observedGeneration?: number;

@@ -1,4 +1,5 @@
 /** What a SocketFleet asks for. Keys, defaults and meaning are the chart's values; what differs is in `docs/guide/operator.md`. */
+import { REBALANCE_DEFAULTS } from '../../fleet/rebalance.ts';
 import { configField } from './config-field.ts';
 import {
 	asInKubernetes,
@@ -201,12 +202,22 @@ const rollout = object(
 const rebalance = object(
 	'Moves connections from full pods to empty ones, as after a scale-up, by closes that clients recover from.',
 	{
-		enabled: flag('Do it.', false),
+		enabled: flag('Do it.', REBALANCE_DEFAULTS.enabled),
 		dryRun: flag('Only say what it would do, in status and Events.', false),
-		startAtPercent: whole("Starts when the fullest pod has this many percent of the pods' mean.", 125, 101, 1000),
-		stopAtPercent: whole('Goes on until the fullest pod has no more than this.', 110, 100, 1000),
-		maxPercentPerMinute: whole("At most this share of the fleet's connections is closed in a minute.", 10, 1, 100),
-		minConnections: whole('Fleets with fewer connections are left alone.', 100, 1, 1_000_000),
+		startAtPercent: whole(
+			"Starts when the fullest pod has this many percent of the pods' mean.",
+			REBALANCE_DEFAULTS.startAtPercent,
+			101,
+			1000,
+		),
+		stopAtPercent: whole('Goes on until the fullest pod has no more than this.', REBALANCE_DEFAULTS.stopAtPercent, 100, 1000),
+		maxPercentPerMinute: whole(
+			"At most this share of the fleet's connections is closed in a minute.",
+			REBALANCE_DEFAULTS.maxPercentPerMinute,
+			1,
+			100,
+		),
+		minConnections: whole('Fleets with fewer connections are left alone.', REBALANCE_DEFAULTS.minConnections, 1, 1_000_000),
 	},
 	REBALANCE_RULES,
 );

@@ -16,8 +16,6 @@ export type Labels = Readonly<Record<string, string>>;
 export const MANAGED_BY = 'socketfleet-operator';
 /** Selects what this operator made, in a watch. */
 export const MANAGED_SELECTOR = `app.kubernetes.io/managed-by=${MANAGED_BY}`;
-/** Selects the pods of all fleets of this operator. */
-export const FLEET_PODS_SELECTOR = 'app.kubernetes.io/name=socketfleet,app.kubernetes.io/component=fleet';
 
 const MAX_FLEET_NAME = 40;
 /** Above the drain, so that the process ends by itself and says how. */

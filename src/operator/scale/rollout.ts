@@ -2,8 +2,9 @@
  * Whether a roll-out waits. A Deployment does not wait for pods that terminate: with many connections and quick starts it would have all pods
  * of a fleet drain at once. Pausing it while one drains makes it replace the next only when the one before is gone. Pure.
  */
+
+import type { FleetPod } from '../../fleet/pods.ts';
 import { type KubeObject, pickNumber } from '../../kube/object.ts';
-import type { FleetPod } from '../pods.ts';
 
 /** Beyond a pod's grace period, after which it is not waited for. */
 const STUCK_MS = 30_000;

@@ -2,7 +2,7 @@
  * How many pods there may be now, and which pod drains so that it can go. Pure. One pod at a time: its clients come back before the next
  * one lets go. Nothing is remembered between calls but what stands on the pods themselves.
  */
-import type { FleetPod } from '../pods.ts';
+import type { FleetPod } from '../../fleet/pods.ts';
 
 export interface ScaleInput {
 	readonly wanted: number;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { FleetPod } from '../../../src/fleet/pods.ts';
 import type { KubeObject } from '../../../src/kube/object.ts';
 import type { ConditionType } from '../../../src/operator/api/fleet.ts';
 import { buildPlan } from '../../../src/operator/plan.ts';
-import type { FleetPod } from '../../../src/operator/pods.ts';
 import { buildStatus, type StatusInput } from '../../../src/operator/status.ts';
 import { fleet, pod, readings } from '../../support/fleet-fixtures.ts';
 

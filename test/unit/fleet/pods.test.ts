@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isOver, toFleetPod } from '../../../src/fleet/pods.ts';
+import { parseReadings, parseReasons } from '../../../src/fleet/readings.ts';
 import type { KubeObject } from '../../../src/kube/object.ts';
-import { isOver, toFleetPod } from '../../../src/operator/pods.ts';
-import { parseReadings, parseReasons } from '../../../src/operator/readings.ts';
 
 function object(status: object, metadata: object = {}): KubeObject {
 	return { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'chat-1', namespace: 'demo', ...metadata }, status };

@@ -1,10 +1,39 @@
 /** Which pods should close how many connections, so that they spread again after a scale-up. Pure: time and the last round are handed in. */
-import type { RebalanceStatus } from '../api/fleet.ts';
-import type { FleetSpec } from '../api/spec.ts';
-import type { FleetPod } from '../pods.ts';
+import type { FleetPod } from './pods.ts';
+
+export interface RebalanceSettings {
+	readonly enabled: boolean;
+	/** Percent of the mean that the fullest pod must have for it to start. */
+	readonly startAtPercent: number;
+	readonly stopAtPercent: number;
+	/** Of the fleet's connections. */
+	readonly maxPercentPerMinute: number;
+	/** Fleets with fewer are left alone. */
+	readonly minConnections: number;
+}
+
+/** Of a SocketFleet that says nothing else, and of a chart's fleet. */
+export const REBALANCE_DEFAULTS: RebalanceSettings = {
+	enabled: false,
+	startAtPercent: 125,
+	stopAtPercent: 110,
+	maxPercentPerMinute: 10,
+	minConnections: 100,
+};
+
+export interface RebalanceStatus {
+	/** Whether a rebalance goes on: it started above `startAtPercent` and has not come below `stopAtPercent`. */
+	readonly active: boolean;
+	/** When the last round was asked for. */
+	readonly lastRoundAt?: string;
+	/** Connections that rounds have closed so far, or would have with `dryRun`. */
+	readonly movedConnections: number;
+	/** The fullest pod in percent of the mean. */
+	readonly fullestPercent?: number;
+}
 
 export interface RebalanceInput {
-	readonly spec: FleetSpec['rebalance'];
+	readonly spec: RebalanceSettings;
 	readonly pods: readonly FleetPod[];
 	readonly before: RebalanceStatus | undefined;
 	/** A roll-out or a drain moves connections anyway. */

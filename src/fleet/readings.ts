@@ -1,4 +1,4 @@
-/** What the operator reads of a pod: a few of its metrics, as text of the exposition format. Everything it acts on can be seen in Prometheus. */
+/** What is read of a pod from outside: a few of its metrics, as text of the exposition format. Everything the operator acts on can be seen in Prometheus. */
 
 export interface PodReadings {
 	readonly connections: number;

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { FleetPod } from '../../../src/fleet/pods.ts';
+import { decideRebalance, type RebalanceStatus } from '../../../src/fleet/rebalance.ts';
 import { applyDefaults } from '../../../src/operator/api/defaults.ts';
-import type { RebalanceStatus } from '../../../src/operator/api/fleet.ts';
-import type { FleetPod } from '../../../src/operator/pods.ts';
-import { decideRebalance } from '../../../src/operator/scale/rebalance.ts';
 import { pod } from '../../support/fleet-fixtures.ts';
 
 const NOW = Date.parse('2026-01-01T00:10:00Z');

@@ -1,7 +1,11 @@
-/** Pods as the operator judges them, from the API's objects. Pure. */
+/** Pods of a fleet, from the API's objects: the same whether the chart or the operator made them. Pure. */
 import { type KubeObject, pick, pickNumber, pickText } from '../kube/object.ts';
-import { DRAINING_ANNOTATION } from './api/fleet.ts';
 import type { PodReadings } from './readings.ts';
+
+/** Selects the pods of all fleets, those of charts too; bundled Redis carries another component. */
+export const FLEET_PODS_SELECTOR = 'app.kubernetes.io/name=socketfleet,app.kubernetes.io/component=fleet';
+/** On a pod: since when it drains to be removed, as RFC 3339. */
+export const DRAINING_ANNOTATION = 'socketfleet.dev/draining-since';
 
 export interface FleetPod {
 	readonly name: string;
