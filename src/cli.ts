@@ -8,6 +8,7 @@ import { redactConfig } from './config/redact.ts';
 import { type Config, envNameOf, flagNameOf, OPTION_KEYS, type OptionKey, specOf } from './config/schema.ts';
 import { VERSION } from './config/version.ts';
 import type { OperatorFlags } from './operator-command.ts';
+import { parseInterval } from './terminal/flags.ts';
 
 type Flags = Partial<Record<OptionKey, unknown>> & { config?: string };
 
@@ -35,6 +36,7 @@ Examples:
   SOCKETFLEET_REDIS_URL=redis://cache:6379 SOCKETFLEET_FLEET_KEY=$(openssl rand -hex 32) socketfleet serve ./app.js
   socketfleet config                         what is in force, and where each value came from
   socketfleet status                         of the pod on this host
+  socketfleet top                            the same, live
   socketfleet emit --room lobby news '{"a":1}'`,
 		);
 
@@ -63,6 +65,19 @@ Examples:
 		.action(async (options: { url: string; token?: string; json?: boolean }) => {
 			const { runStatus } = await import('./status-command.ts');
 			await runStatus(options);
+		});
+
+	program
+		.command('top')
+		.description('Show a running pod live: connections, rates, event loops.')
+		.option('--url <url>', 'admin address of the pod', 'http://127.0.0.1:9464')
+		.option('--token <token>', 'admin token, if one is configured')
+		.option('--interval <seconds>', 'time between two looks', '2')
+		.option('--once', 'one look, and the end')
+		.action(async (options: { url: string; token?: string; interval: string; once?: boolean }) => {
+			const { interval, once = false, ...address } = options;
+			const { runTopCommand } = await import('./top-command.ts');
+			await runTopCommand({ ...address, intervalMs: parseInterval(interval), once });
 		});
 
 	program

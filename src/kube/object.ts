@@ -93,6 +93,7 @@ export const RESOURCES = {
 	DestinationRule: resource('networking.istio.io', 'v1', 'DestinationRule', 'destinationrules'),
 	Event: resource('', 'v1', 'Event', 'events'),
 	GCPBackendPolicy: resource('networking.gke.io', 'v1', 'GCPBackendPolicy', 'gcpbackendpolicies'),
+	Gateway: resource('gateway.networking.k8s.io', 'v1', 'Gateway', 'gateways'),
 	HTTPRoute: resource('gateway.networking.k8s.io', 'v1', 'HTTPRoute', 'httproutes'),
 	HealthCheckPolicy: resource('networking.gke.io', 'v1', 'HealthCheckPolicy', 'healthcheckpolicies'),
 	HorizontalPodAutoscaler: resource('autoscaling', 'v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers'),

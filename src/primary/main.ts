@@ -15,7 +15,7 @@ import { mintPodId } from '../net/session-id.ts';
 import { Acceptor } from './accept.ts';
 import { AdminServer, type Readiness } from './admin-server.ts';
 import { InternalListener } from './internal-listener.ts';
-import { type CgroupLimits, chooseHeapMb, chooseWorkers, readCgroupLimits } from './resources.ts';
+import { type CgroupLimits, chooseHeapMb, chooseWorkers, readCgroupLimits, readOpenFilesLimit } from './resources.ts';
 import { Scraper } from './scrape.ts';
 import { Shedder } from './shedder.ts';
 import { Supervisor } from './supervisor.ts';
@@ -279,6 +279,7 @@ class Pod {
 				cpuQuota: this.#limits.cpus ?? null,
 				memoryBytes: this.#limits.memoryBytes ?? null,
 				workerHeapMb: this.#heapMb ?? null,
+				openFiles: readOpenFilesLimit() ?? null,
 			},
 			workers,
 			config: redactConfig(this.#config),

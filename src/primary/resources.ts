@@ -45,6 +45,15 @@ export function chooseHeapMb(askedMb: number, limits: CgroupLimits, workers: num
 	return Math.max(MIN_HEAP_MB, Math.floor((share * HEAP_SHARE) / MIB));
 }
 
+/**
+ * How many files and sockets one process may have open; Node has raised its limit to the hard one, workers inherit it.
+ * `Max open files            1024                 1048576              files`: soft, then hard.
+ */
+export function readOpenFilesLimit(readText: ReadText = readFileIfThere): number | undefined {
+	const [, soft] = /^Max open files\s+(\d+)/m.exec(readText('/proc/self/limits') ?? '') ?? [];
+	return soft === undefined ? undefined : Number(soft);
+}
+
 function cpusV2(readText: ReadText): number | undefined {
 	const [quota, period] = (readText('/sys/fs/cgroup/cpu.max') ?? '').trim().split(' ').map(Number);
 	return ratio(quota, period);

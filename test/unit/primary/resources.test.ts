@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseHeapMb, chooseWorkers, readCgroupLimits } from '../../../src/primary/resources.ts';
+import { chooseHeapMb, chooseWorkers, readCgroupLimits, readOpenFilesLimit } from '../../../src/primary/resources.ts';
 
 const MIB = 1_048_576;
 const NO_LIMITS = { cpus: undefined, memoryBytes: undefined };
@@ -38,4 +38,14 @@ test('the heap is a share of what the primary leaves, with a floor; what was ask
 	assert.equal(heap(128, 4), 64);
 	assert.equal(chooseHeapMb(0, NO_LIMITS, 2), undefined);
 	assert.equal(chooseHeapMb(200, { cpus: undefined, memoryBytes: 4096 * MIB }, 2), 200);
+});
+
+test('the limit of open files is the soft one', () => {
+	const of = (text: string | undefined) => readOpenFilesLimit(() => text);
+	assert.equal(
+		of('Max processes  7  7  processes\nMax open files            1024                 1048576              files     \n'),
+		1024,
+	);
+	assert.equal(of('Max open files  unlimited  unlimited  files\n'), undefined);
+	assert.equal(of(undefined), undefined);
 });
