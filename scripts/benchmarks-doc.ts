@@ -52,7 +52,8 @@ function renderProgram(name: ProgramName, record: BenchRecord | undefined): stri
 	}
 	const subjects = [...new Set(record.repetitions.flatMap((rows) => rows.map(({ subject }) => subject)))];
 	const rows = subjects.map((subject) => [subject, ...spec.columns.map(({ key }) => formatCell(cellOf(record, subject, key)))]);
-	return `${head}\n${markdownTable(['', ...spec.columns.map((column) => column.head)], rows)}\n${describeRun(record)}\n`;
+	const why = 'why' in spec && spec.why !== undefined ? `${spec.why}\n\n` : '';
+	return `${head}\n${markdownTable(['', ...spec.columns.map((column) => column.head)], rows)}\n${why}${describeRun(record)}\n`;
 }
 
 function describeTarget({ columns }: ProgramSpec, { subject, column, is, value }: Target): string {

@@ -350,6 +350,13 @@ export const OPTIONS = {
 		1000,
 		600_000,
 	),
+	workerSilenceMs: durationMs(
+		'Operations',
+		30_000,
+		'How long a worker may stay silent, as one whose event loop is blocked, before it is ended and started again. 0: for ever, as under a debugger.',
+		0,
+		600_000,
+	),
 	logLevel: {
 		group: 'Operations',
 		type: 'enum',

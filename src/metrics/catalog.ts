@@ -45,7 +45,7 @@ export const CATALOG = {
 	socketfleet_worker_restarts_total: {
 		type: 'counter',
 		help: 'Workers that were started again in their slot.',
-		labels: { reason: ['died', 'start_failed', 'requested'] },
+		labels: { reason: ['died', 'silent', 'start_failed', 'requested'] },
 	},
 	socketfleet_scrape_silent_workers_total: {
 		type: 'counter',

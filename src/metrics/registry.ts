@@ -23,9 +23,9 @@ export interface Metrics {
 	inc<N extends CounterName>(name: N, labels: LabelsOf<N>, value?: number): void;
 	set<N extends GaugeName>(name: N, labels: LabelsOf<N>, value: number): void;
 	observe<N extends HistogramName>(name: N, labels: LabelsOf<N>, value: number): void;
-	/** The counter's value, over all its labels. */
-	total(name: CounterName): Promise<number>;
-	/** Called at the start of every snapshot: the place to set gauges that are read from somewhere. */
+	/** The counters' values, each over all its labels. */
+	totals(names: readonly CounterName[]): Promise<readonly number[]>;
+	/** Called before every reading: the place to set gauges that are read from somewhere, and to add what was counted by the way. */
 	onSnapshot(refresh: () => void): void;
 	/** For the application: its metrics are merged and exposed beside ours. */
 	readonly app: AppRegistry;
@@ -83,9 +83,14 @@ class CatalogMetrics implements Metrics {
 		histogram.observe(this.#bound(name, labels), value);
 	}
 
-	async total(name: CounterName): Promise<number> {
-		const { values } = (await this.#counters.get(name)?.get()) ?? { values: [] };
-		return values.reduce((sum, { value }) => sum + value, 0);
+	totals(names: readonly CounterName[]): Promise<readonly number[]> {
+		this.#refresh();
+		return Promise.all(
+			names.map(async (name) => {
+				const { values } = (await this.#counters.get(name)?.get()) ?? { values: [] };
+				return values.reduce((sum, { value }) => sum + value, 0);
+			}),
+		);
 	}
 
 	onSnapshot(refresh: () => void): void {
@@ -93,11 +98,15 @@ class CatalogMetrics implements Metrics {
 	}
 
 	async snapshot(): Promise<MetricSnapshot> {
+		this.#refresh();
+		const [own, app] = await Promise.all([familiesOf(this.#own), this.#collectApp()]);
+		return { own, app };
+	}
+
+	#refresh(): void {
 		for (const refresh of this.#refreshers) {
 			refresh();
 		}
-		const [own, app] = await Promise.all([familiesOf(this.#own), this.#collectApp()]);
-		return { own, app };
 	}
 
 	async #collectApp(): Promise<readonly Family[]> {

@@ -19,6 +19,7 @@ import { type CgroupLimits, chooseHeapMb, chooseWorkers, readCgroupLimits, readO
 import { Scraper } from './scrape.ts';
 import { Shedder } from './shedder.ts';
 import { Supervisor } from './supervisor.ts';
+import { Watchdog } from './watchdog.ts';
 
 const STATUS_DEADLINE_MS = 1000;
 /** What the drain keeps of its deadline for closing the rest. */
@@ -58,6 +59,7 @@ class Pod {
 	#acceptor: Acceptor | undefined;
 	#internal: InternalListener | undefined;
 	#ports: { public?: number; admin?: number; internal?: number; api?: number } = {};
+	#watchdog: Watchdog | undefined;
 	#announced = false;
 	#stopping = false;
 	#restarting = false;
@@ -105,6 +107,7 @@ class Pod {
 			runDir: this.#runDir,
 			config: this.#config,
 		});
+		this.#watchdog = new Watchdog(supervisor, this.#config.workerSilenceMs, this.#log);
 	}
 
 	/** SIGHUP: new workers one by one. */
@@ -138,6 +141,7 @@ class Pod {
 			return;
 		}
 		this.#stopping = true;
+		this.#watchdog?.close(); // the drain has a deadline of its own
 		this.#shedder?.uncordon(); // the drain closes the rest at its own pace
 		this.#log.info({ signal, delayMs: this.#config.drainDelayMs, timeoutMs: this.#config.drainTimeoutMs }, 'draining');
 		this.#drain().then(

@@ -13,6 +13,8 @@ export interface Life {
 	/** Unique among the lives of all slots: names this process in the totals. */
 	readonly id: string;
 	startTimer: NodeJS.Timeout | undefined;
+	/** It no longer answered, and was ended for that. */
+	silent: boolean;
 }
 
 export interface Slot {

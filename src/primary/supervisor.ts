@@ -176,6 +176,15 @@ export class Supervisor {
 		await Promise.all(this.#slots.map((slot) => this.#drain(slot, spreadMs, timeoutMs)));
 	}
 
+	/** Ends the worker of that life, if it still runs and serves; another takes its slot. */
+	endSilent(lifeId: string): void {
+		const slot = this.#slots.find(({ life }) => life?.id === lifeId);
+		if (slot?.life && slot.state === 'ready') {
+			slot.life.silent = true;
+			slot.life.worker.process.kill('SIGKILL');
+		}
+	}
+
 	/** Ends everything now. */
 	killAll(): void {
 		this.#stopping = true;
@@ -232,6 +241,7 @@ export class Supervisor {
 				log.error({ slot: slot.index, afterMs: startTimeoutMs }, 'worker did not become ready in time and is started again');
 				worker.process.kill('SIGKILL');
 			}, startTimeoutMs),
+			silent: false,
 		};
 		slot.life = life;
 		this.#setState(slot, slot.failures >= FAILURES_TO_REPORT ? 'failed' : 'starting');
@@ -283,13 +293,13 @@ export class Supervisor {
 			this.#options.metrics.inc('socketfleet_worker_restarts_total', { reason: 'requested' });
 			this.#fork(slot);
 		} else {
-			this.#restartLater(slot, code, signal);
+			this.#restartLater(slot, life, code, signal);
 		}
 		// The slot has left the ready ones by now: what was for it is placed elsewhere.
 		releaseStrandedHandles(life.worker.process);
 	}
 
-	#restartLater(slot: Slot, code: number | null, signal: string | null): void {
+	#restartLater(slot: Slot, life: Life, code: number | null, signal: string | null): void {
 		const { log, metrics } = this.#options;
 		const wasReady = slot.state === 'ready';
 		if (wasReady && Date.now() - slot.readyAt > HEALTHY_MS) {
@@ -297,7 +307,7 @@ export class Supervisor {
 		}
 		const delayMs = backoffMs(slot.failures, RESTART_BACKOFF);
 		slot.failures++;
-		metrics.inc('socketfleet_worker_restarts_total', { reason: wasReady ? 'died' : 'start_failed' });
+		metrics.inc('socketfleet_worker_restarts_total', { reason: reasonOf(life, wasReady) });
 		log.error({ slot: slot.index, code, signal, failures: slot.failures, delayMs }, 'worker ended and is started again');
 		this.#setState(slot, slot.failures >= FAILURES_TO_REPORT ? 'failed' : 'waiting');
 		slot.retryTimer = setTimeout(() => this.#fork(slot), delayMs);
@@ -315,4 +325,11 @@ export class Supervisor {
 	#count(state: SlotState): number {
 		return this.#slots.filter((each) => each.state === state).length;
 	}
+}
+
+function reasonOf({ silent }: Life, wasReady: boolean): 'died' | 'silent' | 'start_failed' {
+	if (silent) {
+		return 'silent';
+	}
+	return wasReady ? 'died' : 'start_failed';
 }

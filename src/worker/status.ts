@@ -12,7 +12,7 @@ const COUNTERS = [
 export async function readStatus(metrics: Metrics, own: Pick<WorkerStatus, 'sessions' | 'tunnels' | 'pods'>): Promise<WorkerStatus> {
 	const memory = process.memoryUsage();
 	const { active, idle } = performance.eventLoopUtilization();
-	const [sessionsOpened = 0, eventsIn = 0, eventsOut = 0, published = 0] = await Promise.all(COUNTERS.map((name) => metrics.total(name)));
+	const [sessionsOpened = 0, eventsIn = 0, eventsOut = 0, published = 0] = await metrics.totals(COUNTERS);
 	return {
 		...own,
 		pid: process.pid,

@@ -1,10 +1,10 @@
-/** Server CPU for each new WebSocket session, and sessions that hang: ours, plain Socket.IO, and @socket.io/sticky. */
+/** Server CPU for each new WebSocket session, and sessions that hang: ours, plain Socket.IO, the least that workers cost, and @socket.io/sticky. */
 import { measureCpu } from './support/proc.ts';
 import type { Row } from './support/record.ts';
 import { type BenchContext, runProgram } from './support/run.ts';
 import { ConnectFailed, SocketClient, sourceAddress } from './support/socket-client.ts';
 import { round, runMany } from './support/stats.ts';
-import { type System, startOurs, startPlain, startSticky } from './support/systems.ts';
+import { type System, startBare, startOurs, startPlain, startSticky } from './support/systems.ts';
 
 const PLAIN = 'plain Socket.IO, one process';
 const WIDTH = 32;
@@ -78,6 +78,8 @@ await runProgram('accept', async ({ scope, size, say }: BenchContext) => {
 		subjects.push(new Subject(name, workers, await startOurs(scope, { workers, placement: 'ip-hash' })));
 	}
 	subjects.push(new Subject('kernel, 2 workers', 2, await startOurs(scope, { workers: 2, placement: 'kernel' })));
+	subjects.push(new Subject('bare hand-over, 2 workers', 2, await startBare(scope, 2, 'hand-over')));
+	subjects.push(new Subject('bare shared handle, 2 workers', 2, await startBare(scope, 2, 'shared')));
 	subjects.push(new Subject('sticky, 2 workers', 2, await startSticky(scope, 2)));
 
 	// Ours have 17 workers and 5 subjects: in 2 repetitions 50,000 sessions of a full run, 2,000 of a quick one.

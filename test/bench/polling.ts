@@ -6,7 +6,7 @@ import { measureCpu } from './support/proc.ts';
 import type { Row } from './support/record.ts';
 import { type BenchContext, runProgram } from './support/run.ts';
 import { round } from './support/stats.ts';
-import { type System, startOurs, startSticky } from './support/systems.ts';
+import { type System, startOurs, startPlain, startSticky } from './support/systems.ts';
 
 const WORKERS = 4;
 const POOLED_CONNECTIONS = 8;
@@ -60,6 +60,7 @@ await runProgram('polling', async (context) => {
 		const system = await startOurs(context.scope, { workers: WORKERS, placement });
 		results.push([placement, await measure(context, placement, system)]);
 	}
+	results.push(['plain Socket.IO, one process', await measure(context, 'plain', await startPlain(context.scope))]);
 	const sticky = await measure(context, 'sticky', await startSticky(context.scope, WORKERS));
 	results.push(['sticky', sticky]);
 

@@ -158,46 +158,70 @@ test('one worker that dies in a loop is reported; the others go on', async (t) =
 	assert.equal(workerOf(await pod.status(), 0).failures, 0);
 });
 
-test('SIGHUP replaces the workers while new connections keep coming: none is refused or reset, sessions come back', async (t) => {
-	const pod = await startPod(t, { app: ECHO_APP, options: { workers: 2 } });
-	const before = await pod.status();
-	const clients = await Promise.all(Array.from({ length: 10 }, () => connectClient(t, pod.url, { reconnection: true })));
-	let reconnects = 0;
-	const refused: string[] = [];
-	for (const client of clients) {
-		client.on('connect', () => reconnects++);
-		client.on('connect_error', ({ message }) => refused.push(message));
-	}
-	let over = false;
-	let opened = 0;
-	const knock = async (): Promise<void> => {
-		while (!over) {
-			await openSession(pod.url).then(
-				() => opened++,
-				(error: Error) => refused.push(error.message),
-			);
+for (const placement of ['ip-hash', 'kernel'] as const) {
+	test(`SIGHUP replaces the workers under ${placement} while new connections keep coming: none is refused or reset, sessions come back`, async (t) => {
+		const pod = await startPod(t, { app: ECHO_APP, options: { workers: 2, placement } });
+		const before = await pod.status();
+		const clients = await Promise.all(Array.from({ length: 10 }, () => connectClient(t, pod.url, { reconnection: true })));
+		let reconnects = 0;
+		const refused: string[] = [];
+		for (const client of clients) {
+			client.on('connect', () => reconnects++);
+			client.on('connect_error', ({ message }) => refused.push(message));
 		}
-	};
-	const knocking = [knock(), knock(), knock(), knock()];
-	pod.kill('SIGHUP');
-	pod.kill('SIGHUP');
-	try {
-		await waitFor('the workers to be replaced', () => pod.logs().some(({ msg }) => msg === 'workers replaced'), PATIENT);
-		await waitFor('every client to be back', () => reconnects >= clients.length && clients.every(({ connected }) => connected), PATIENT);
-	} finally {
-		over = true;
-		await Promise.all(knocking);
-	}
-	assert.deepEqual(refused, []);
-	assert.ok(opened > 10);
-	const after = await pod.status();
-	for (const slot of [0, 1]) {
-		assert.notEqual(workerOf(after, slot).pid, workerOf(before, slot).pid);
-		assert.equal(workerOf(after, slot).failures, 0);
-	}
+		let over = false;
+		let opened = 0;
+		const knock = async (): Promise<void> => {
+			while (!over) {
+				await openSession(pod.url).then(
+					() => opened++,
+					(error: Error) => refused.push(error.message),
+				);
+			}
+		};
+		const knocking = [knock(), knock(), knock(), knock()];
+		pod.kill('SIGHUP');
+		pod.kill('SIGHUP');
+		try {
+			await waitFor('the workers to be replaced', () => pod.logs().some(({ msg }) => msg === 'workers replaced'), PATIENT);
+			await waitFor('every client to be back', () => reconnects >= clients.length && clients.every(({ connected }) => connected), PATIENT);
+		} finally {
+			over = true;
+			await Promise.all(knocking);
+		}
+		assert.deepEqual(refused, []);
+		assert.ok(opened > 10);
+		const after = await pod.status();
+		for (const slot of [0, 1]) {
+			assert.notEqual(workerOf(after, slot).pid, workerOf(before, slot).pid);
+			assert.equal(workerOf(after, slot).failures, 0);
+		}
+		const metrics = await pod.metrics();
+		assert.equal(sumSamples(metrics, 'socketfleet_worker_restarts_total', { reason: 'requested' }), 2);
+		assert.equal(sumSamples(metrics, 'socketfleet_handover_failures_total', {}), 0);
+	});
+}
+
+test('a worker that hangs is ended and started again, and its client comes back', async (t) => {
+	const pod = await startPod(t, { app: ECHO_APP, options: { workers: 2, workerSilenceMs: 1000 } });
+	const client = await connectClient(t, pod.url, { reconnection: true });
+	const { worker } = await askWhere(client);
+	const { pid } = workerOf(await pod.status(), worker);
+	const back = new Promise((resolve: (value: undefined) => void) => client.once('connect', () => resolve(undefined)));
+	process.kill(pid, 'SIGSTOP');
+	await back;
+	await waitFor(
+		'another process in its slot',
+		async () => {
+			const now = workerOf(await pod.status(), worker);
+			return now.state === 'ready' && now.pid !== pid;
+		},
+		PATIENT,
+	);
+	assert.ok(!isAlive(pid));
 	const metrics = await pod.metrics();
-	assert.equal(sumSamples(metrics, 'socketfleet_worker_restarts_total', { reason: 'requested' }), 2);
-	assert.equal(sumSamples(metrics, 'socketfleet_handover_failures_total', {}), 0);
+	assert.equal(sumSamples(metrics, 'socketfleet_worker_restarts_total', { reason: 'silent' }), 1);
+	assert.equal(sumSamples(metrics, 'socketfleet_worker_restarts_total', {}), 1);
 });
 
 test('a killed primary leaves no worker and no folder behind', async (t) => {

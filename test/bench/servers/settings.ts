@@ -6,6 +6,8 @@ export interface Settings {
 	/** Index of a process that is started alone. */
 	readonly slot: number;
 	readonly redisUrl: string;
+	/** How the workers of the bare server get their connections. */
+	readonly bare?: 'hand-over' | 'shared';
 }
 
 export function readSettings(): Settings {

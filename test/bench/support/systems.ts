@@ -43,11 +43,15 @@ export function startSticky(scope: Scope, workers: number): Promise<System> {
 	return startServer(scope, 'sticky', { workers, slot: 0, redisUrl: '' });
 }
 
+export function startBare(scope: Scope, workers: number, bare: 'hand-over' | 'shared'): Promise<System> {
+	return startServer(scope, 'bare', { workers, slot: 0, redisUrl: '', bare });
+}
+
 export function startOfficial(scope: Scope, workers: number, redisUrl: string): Promise<System> {
 	return startServer(scope, 'official', { workers, slot: 0, redisUrl });
 }
 
-async function startServer(scope: Scope, name: 'plain' | 'sticky' | 'official', settings: Settings): Promise<System> {
+async function startServer(scope: Scope, name: 'plain' | 'bare' | 'sticky' | 'official', settings: Settings): Promise<System> {
 	const child = spawn(process.execPath, [compile().server(name), JSON.stringify(settings)], { stdio: ['ignore', 'pipe', 'pipe'] });
 	const ended = once(child, 'exit');
 	scope.after(async () => {
