@@ -26,6 +26,11 @@ export function cutConnection(connection: EngineConnection): void {
 	transport.emit('close');
 }
 
+/** Its client is sent nothing more but pings, until it is closed: what follows would come behind a hole that the client is not told of yet. */
+export function silence(connection: EngineConnection): void {
+	connection.write = () => connection;
+}
+
 /** Bytes that wait to be sent: in the engine, and in the WebSocket below it. */
 export function bufferedBytesOf(connection: EngineConnection): number {
 	const { writeBuffer } = connection as unknown as { writeBuffer: readonly { data?: unknown }[] };

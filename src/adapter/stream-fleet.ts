@@ -15,7 +15,7 @@ import { STREAM_START, type StreamOffset } from '../redis/stream-offset.ts';
 import { createStreamPort } from '../redis/stream-port.ts';
 import { countSubscribers, Subscriptions } from '../redis/subscriptions.ts';
 import { Carrier } from './carrier.ts';
-import { closePaced, cutConnection } from './connections.ts';
+import { closePaced, cutConnection, silence } from './connections.ts';
 import type { FleetAdapter, FleetAdapterDeps } from './fleet-adapter.ts';
 import { Members } from './members.ts';
 import { createOfficialFactory, type OfficialAdapter, requestChannelOf, responseChannelOf } from './official.ts';
@@ -181,8 +181,9 @@ class StreamFleet implements FleetAdapter {
 			const session = sessions.findByPid(pid);
 			if (session) {
 				cutConnection(session.socket.conn);
-				await sessions.flush();
 			}
+			// It may have gone just now, with a hole in what it saw: Redis must know that first, too.
+			await sessions.flush();
 		};
 		const takeover = this.#parts.add('takeover', new Takeover({ redis, keys, subscriptions: this.#subscriptions, log, worker, release }));
 		const recovery = new Recovery({
@@ -266,6 +267,9 @@ class StreamFleet implements FleetAdapter {
 		const connections = new Set(
 			[...this.#adapters.values()].flatMap(({ adapter }) => [...adapter.nsp.sockets.values()].map(({ conn }) => conn)),
 		);
+		for (const connection of connections) {
+			silence(connection);
+		}
 		void closePaced([...connections], this.#stop.signal);
 	}
 

@@ -10,8 +10,8 @@ import type { Logger } from '../base/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { RedisConnection, RedisHandle } from './client.ts';
 import { describeRedisError } from './problems.ts';
-import { isComplete, readStreamInfo, type StreamInfo, trimmedCountOf } from './stream-info.ts';
-import { compareOffsets, parseOffset, type StreamOffset } from './stream-offset.ts';
+import { canBeTrimmed, isComplete, readStreamInfo, type StreamInfo, trimmedCountOf } from './stream-info.ts';
+import { compareOffsets, parseOffset, STREAM_START, type StreamOffset } from './stream-offset.ts';
 
 /** As Redis gave it: `[id, [field, value, ...]]`. */
 export type RawEntry = readonly [id: string, fields: readonly string[]];
@@ -49,7 +49,7 @@ export class StreamReader implements Closable {
 	readonly #stop = new AbortController();
 	readonly #connection: RedisConnection;
 	#cursor: StreamOffset;
-	/** How many entries were added up to the cursor, ever; undefined until it is known. */
+	/** How many entries were added up to the cursor, ever, itself included; undefined until it is known. */
 	#ordinal: number | undefined;
 	#suspicious = true;
 	#done: Promise<void>;
@@ -97,44 +97,54 @@ export class StreamReader implements Closable {
 		const askedAt = performance.now();
 		const reply: unknown = await this.#connection.xread('COUNT', BATCH, 'BLOCK', BLOCK_MS, 'STREAMS', this.#deps.stream, after);
 		const entries = entriesOf(reply);
-		const heldUp = performance.now() - askedAt > HELD_UP_MS;
-		const isDoubtful = this.#suspicious || heldUp || entries.length >= BATCH || entries.length === 0;
-		if (this.#ordinal !== undefined) {
-			this.#ordinal += entries.length;
-		}
-		if (isDoubtful && !(await this.#checkContinuity(after, entries))) {
-			return 0;
+		const isSuspicious = this.#suspicious || performance.now() - askedAt > HELD_UP_MS;
+		let ordinal = this.#ordinal === undefined ? undefined : this.#ordinal + entries.length;
+		if (isSuspicious || entries.length >= BATCH || entries.length === 0) {
+			const info = await this.#checkHistory(after, isSuspicious);
+			if (info === undefined) {
+				return 0;
+			}
+			if (this.#hasLost(info, after)) {
+				this.#deps.events.onGap('trimmed', after);
+				// Those that are lost are not among those read.
+				ordinal = undefined;
+			}
+			if (info.added !== undefined && info.last === (entries.at(-1)?.[0] ?? after)) {
+				ordinal = info.added;
+			}
 		}
 		this.#suspicious = false;
+		this.#ordinal = ordinal;
 		this.#cursor = parseOffset(entries.at(-1)?.[0]) ?? after;
 		this.#deps.events.onBatch(after, entries);
 		return entries.length;
 	}
 
-	/** Asked after the read: had entries been trimmed that this reader has not seen? False when the batch is of no use. */
-	async #checkContinuity(after: StreamOffset, entries: readonly RawEntry[]): Promise<boolean> {
-		const info = await readStreamInfo(this.#connection, this.#deps.stream);
-		if (compareOffsets(info.last, after) < 0) {
+	/**
+	 * Asked after the read; undefined when the stream was set back and the batch is of no use. Behind a new connection may be another server:
+	 * one that came back empty, or a replica that lagged. Who writes to it at once takes its last id past the cursor, but the entry at the
+	 * cursor is not there.
+	 */
+	async #checkHistory(after: StreamOffset, isSuspicious: boolean): Promise<StreamInfo | undefined> {
+		const { stream } = this.#deps;
+		const isThere = !isSuspicious || after === STREAM_START || (await this.#connection.xrange(stream, after, after)).length > 0;
+		// In this order: what was trimmed before the look at the entry is in these numbers.
+		const info = await readStreamInfo(this.#connection, stream);
+		if (compareOffsets(info.last, after) < 0 || !(isThere || canBeTrimmed(info, after, this.#ordinal))) {
 			this.#skipTo(info.last, 'rewound');
-			return false;
+			return undefined;
 		}
-		if (this.#hasLost(info, after, entries.length)) {
-			this.#deps.events.onGap('trimmed', after);
-		}
-		if (info.added !== undefined && info.last === (entries.at(-1)?.[0] ?? after)) {
-			this.#ordinal = info.added;
-		}
-		return true;
+		return info;
 	}
 
 	/** Trimming goes from the old end: more were trimmed than had been seen, or, while that is not known, the cursor is no longer there. */
-	#hasLost(info: StreamInfo, after: StreamOffset, read: number): boolean {
+	#hasLost(info: StreamInfo, after: StreamOffset): boolean {
 		const trimmed = trimmedCountOf(info);
 		if (trimmed === undefined) {
 			// Before Redis 7 only the publishers' sequences tell.
 			return false;
 		}
-		return this.#ordinal === undefined ? !isComplete(info, after) : trimmed > this.#ordinal - read;
+		return this.#ordinal === undefined ? !isComplete(info, after) : trimmed > this.#ordinal;
 	}
 
 	#skipTo(cursor: StreamOffset, reason: GapReason): void {

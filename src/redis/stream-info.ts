@@ -52,3 +52,12 @@ export function trimmedCountOf({ added, length }: StreamInfo): number | undefine
 export function isComplete(info: StreamInfo, offset: StreamOffset): boolean {
 	return trimmedCountOf(info) === 0 || compareOffsets(offset, info.first ?? info.last) >= 0;
 }
+
+/**
+ * The entry at `offset` is not in the stream: can it have been there, and trimmed? `ordinal`: how many entries were ever added up to it,
+ * itself included, as far as it is known. Trimming goes from the old end, so that all of them must be gone. When Redis can't tell, yes.
+ */
+export function canBeTrimmed(info: StreamInfo, offset: StreamOffset, ordinal = 1): boolean {
+	const isBeforeFirst = info.first === undefined || compareOffsets(offset, info.first) < 0;
+	return isBeforeFirst && (trimmedCountOf(info) ?? ordinal) >= ordinal;
+}

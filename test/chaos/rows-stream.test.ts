@@ -13,6 +13,16 @@ function openRedis(t: Scope, url: string): Redis {
 	return redis;
 }
 
+/** An event for everyone, as another server writes it. */
+function entryOf(event: string): string[] {
+	const data = JSON.stringify({ packet: { type: 2, data: [event, 1], nsp: '/' }, opts: { rooms: [], except: [], flags: {} } });
+	return ['uid', 'emitter', 'nsp', '/', 'type', '3', 'data', data];
+}
+
+async function writeEvent(redis: Redis, event: string): Promise<void> {
+	await redis.xadd(STREAM, '*', ...entryOf(event));
+}
+
 async function infoNumber(redis: Redis, section: string, field: string): Promise<number> {
 	const found = new RegExp(`^${field}:(\\d+)`, 'm').exec(await redis.info(section));
 	return Number(found?.[1] ?? 0);
@@ -88,11 +98,10 @@ testRow({
 		const writer = openRedis(t, redis.url);
 		await wait('the reader to wait for entries', async () => String(await writer.client('LIST')).includes('cmd=xread'));
 		// In one step for Redis: every other connection ends, and an entry is there.
-		const data = JSON.stringify({ packet: { type: 2, data: ['meanwhile', 1], nsp: '/' }, opts: { rooms: [], except: [], flags: {} } });
 		await writer
 			.multi()
 			.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
-			.xadd(STREAM, '*', 'uid', 'emitter', 'nsp', '/', 'type', '3', 'data', data)
+			.xadd(STREAM, '*', ...entryOf('meanwhile'))
 			.exec();
 		await wait('what was added meanwhile', () => client.of('meanwhile').length === 1);
 	},
@@ -165,6 +174,42 @@ testRow({
 		// What was lost with the old master can't be told: the client must not think that it missed nothing.
 		await wait('the client to be told', () => client.connects.length === 2);
 		assert.deepEqual(client.connects, [false, false]);
+	},
+});
+
+testRow({
+	number: 13,
+	name: 'a Redis that came back empty and was written to before anyone read it is found out, and nobody hears what lies behind the hole',
+	officially: /waited \d+ ms for the clients to be told/,
+	scenario: async ({ t, redis, start, wait }) => {
+		const front = await startFront(t, redis.port);
+		const node = await start({ redisUrl: `redis://127.0.0.1:${front.port}` });
+		// They are closed at a pace: what goes on meanwhile must not reach those whose turn has not come.
+		const clients = await Promise.all(Array.from({ length: 12 }, () => join(t, node.url)));
+		await giveOffset(node, ...clients);
+		let deceived = 0;
+		for (const { socket, connects } of clients) {
+			socket.on('behind', () => {
+				deceived += connects.length === 1 ? 1 : 0;
+			});
+		}
+		const writer = openRedis(t, redis.url);
+		front.holdReplies(true);
+		await writeEvent(writer, 'lost');
+		await redis.restart();
+		await writeEvent(writer, 'behind');
+		front.holdReplies(false);
+		front.cut();
+		await wait('the clients to be told', async () => {
+			await writeEvent(writer, 'behind');
+			return clients.every(({ connects }) => connects.length === 2);
+		});
+		assert.ok(clients.every(({ connects }) => connects.every((recovered) => !recovered)));
+		await wait('messages to go on', async () => {
+			await writeEvent(writer, 'next');
+			return clients.every((client) => client.of('next').length > 0);
+		});
+		assert.equal(deceived, 0, 'clients were sent what lies behind the hole before they were told');
 	},
 });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isComplete, parseStreamInfo, trimmedCountOf } from '../../../src/redis/stream-info.ts';
+import { canBeTrimmed, isComplete, parseStreamInfo, trimmedCountOf } from '../../../src/redis/stream-info.ts';
 import { parseOffset, type StreamOffset } from '../../../src/redis/stream-offset.ts';
 
 const at = (text: string): StreamOffset => parseOffset(text) as StreamOffset;
@@ -42,4 +42,18 @@ test('an empty stream is complete for who has seen its last entry', () => {
 	const info = parseStreamInfo(['length', 0, 'last-generated-id', '9-0', 'entries-added', 9, 'first-entry', null]);
 	assert.equal(isComplete(info, at('8-0')), false);
 	assert.equal(isComplete(info, at('9-0')), true);
+});
+
+test('an entry that is not there was trimmed, or belongs to another history', () => {
+	const info = parseStreamInfo(REPLY);
+	assert.equal(canBeTrimmed(info, at('6-0')), true);
+	assert.equal(canBeTrimmed(info, at('6-0'), 2), true);
+	assert.equal(canBeTrimmed(info, at('6-0'), 3), false, 'three were added up to it, and two have gone');
+	assert.equal(canBeTrimmed(info, at('8-0')), false, 'older ones are there');
+	const fresh = parseStreamInfo(REPLY.with(7, 3));
+	assert.equal(canBeTrimmed(fresh, at('6-0')), false, 'nothing was ever trimmed');
+	const empty = parseStreamInfo(['length', 0, 'last-generated-id', '9-0', 'entries-added', 9, 'first-entry', null]);
+	assert.equal(canBeTrimmed(empty, at('9-0'), 9), true);
+	const silent = parseStreamInfo(REPLY.filter((_, i) => i !== 6 && i !== 7));
+	assert.equal(canBeTrimmed(silent, at('6-0'), 3), true, 'before Redis 7 nobody can tell');
 });
