@@ -141,6 +141,8 @@ const VALUES = object({
 		minReplicas: whole(1, 1000),
 		maxReplicas: whole(1, 1000),
 		targetCpuPercent: whole(0, 1000),
+		targetConnections: whole(0, 500_000),
+		targetEventLoopPercent: whole(0, 95),
 		metrics: listAsInKubernetes,
 		scaleDownWindowSeconds: whole(0, 3600),
 	}),

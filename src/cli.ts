@@ -97,8 +97,10 @@ Examples:
 		.description('Run the Kubernetes operator: makes fleets of SocketFleet objects.')
 		.option('--namespace <name>', 'fleets of this namespace only (default: of all)')
 		.option('--lease-namespace <name>', 'where the Lease of the leader is (default: its own)')
-		.option('--host <address>', 'address of the admin port', '')
+		.option('--host <address>', 'address of its ports', '')
 		.option('--admin-port <port>', 'port of /livez, /readyz and /metrics; 0 takes a free one', '9464')
+		.option('--custom-metrics-service <name>', 'serve custom.metrics.k8s.io as this Service of its own namespace (default: not)')
+		.option('--custom-metrics-port <port>', 'port of custom.metrics.k8s.io; 0 takes a free one', '6443')
 		.option('--log-level <level>', 'lowest level that is logged', 'info')
 		.option('--log-format <format>', 'json or pretty', 'json')
 		.action(async (flags: OperatorFlags) => {

@@ -9,16 +9,17 @@ export interface OperatorFlags {
 	readonly leaseNamespace?: string;
 	readonly host: string;
 	readonly adminPort: string;
+	readonly customMetricsService?: string;
+	readonly customMetricsPort: string;
 	readonly logLevel: string;
 	readonly logFormat: string;
 }
 
 /** Throws ERR_USAGE for a flag that makes no sense. */
 export async function runOperatorCommand(flags: OperatorFlags): Promise<void> {
-	const { adminPort, logLevel, logFormat } = flags;
-	if (!/^\d{1,5}$/.test(adminPort) || Number(adminPort) > 65_535) {
-		throw new AppError('ERR_USAGE', `--admin-port must be a port, got ${adminPort}`);
-	}
+	const { customMetricsService, logLevel, logFormat } = flags;
+	const adminPort = parsePort('--admin-port', flags.adminPort);
+	const customMetricsPort = parsePort('--custom-metrics-port', flags.customMetricsPort);
 	if (!(LOG_LEVELS as readonly string[]).includes(logLevel)) {
 		throw new AppError('ERR_USAGE', `--log-level must be one of ${LOG_LEVELS.join(', ')}, got ${logLevel}`);
 	}
@@ -29,8 +30,16 @@ export async function runOperatorCommand(flags: OperatorFlags): Promise<void> {
 		namespace: flags.namespace,
 		leaseNamespace: flags.leaseNamespace,
 		host: flags.host,
-		adminPort: Number(adminPort),
+		adminPort,
 		logLevel: logLevel as LogLevel,
 		logFormat,
+		customMetrics: customMetricsService === undefined ? undefined : { service: customMetricsService, port: customMetricsPort },
 	});
+}
+
+function parsePort(flag: string, text: string): number {
+	if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) {
+		throw new AppError('ERR_USAGE', `${flag} must be a port, got ${text}`);
+	}
+	return Number(text);
 }

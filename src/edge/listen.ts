@@ -8,8 +8,8 @@ export interface ListenOptions {
 	readonly host: string;
 	readonly port: number;
 	readonly backlog?: number;
-	/** The option that `port` came from, for the error. */
-	readonly option: OptionKey;
+	/** The option that `port` came from, or a flag that is none, for the error. */
+	readonly option: OptionKey | `--${string}`;
 }
 
 /** Resolves to the port; rejects with ERR_PORT and a sentence. */
@@ -24,13 +24,18 @@ export function listen(server: Server, { host, port, backlog, option }: ListenOp
 	});
 }
 
-function describe(error: Error, port: number, option: OptionKey): string {
+function describe(error: Error, port: number, option: ListenOptions['option']): string {
+	const name = isFlag(option) ? option : envNameOf(option);
 	switch (systemCodeOf(error)) {
 		case 'EADDRINUSE':
-			return `port ${port} is in use: stop what listens there, or set ${envNameOf(option)} to another (0 takes a free one)`;
+			return `port ${port} is in use: stop what listens there, or set ${name} to another (0 takes a free one)`;
 		case 'EACCES':
-			return `port ${port} may not be opened by this user: set ${envNameOf(option)} to one above 1023`;
+			return `port ${port} may not be opened by this user: set ${name} to one above 1023`;
 		default:
-			return `cannot listen on port ${port} (${envNameOf(option)}): ${messageOf(error)}`;
+			return `cannot listen on port ${port} (${name}): ${messageOf(error)}`;
 	}
+}
+
+function isFlag(option: ListenOptions['option']): option is `--${string}` {
+	return option.startsWith('--');
 }

@@ -15,11 +15,23 @@ export interface PodReadings {
 const EXPECTED = /^(draining$|out of service on request)/;
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/;
 
-export function parseReadings(text: string): PodReadings {
-	const samples = text.split('\n').flatMap((line) => {
+/** One line of a page of metrics; its labels as written. */
+export interface Sample {
+	readonly name: string;
+	readonly labels: string;
+	readonly value: number;
+}
+
+/** Of the product's own metrics, not of the application's. */
+export function parseSamples(text: string): readonly Sample[] {
+	return text.split('\n').flatMap((line) => {
 		const [, name = '', labels = '', value = ''] = SAMPLE.exec(line) ?? [];
 		return name.startsWith('socketfleet_') ? [{ name, labels, value: Number(value) }] : [];
 	});
+}
+
+export function parseReadings(text: string): PodReadings {
+	const samples = parseSamples(text);
 	const values = (name: string, label = ''): number[] =>
 		samples.filter((sample) => sample.name === name && sample.labels.includes(label)).map(({ value }) => value);
 	const sum = (name: string, label?: string): number => values(name, label).reduce((all, value) => all + value, 0);

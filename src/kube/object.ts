@@ -86,6 +86,7 @@ function resource(group: string, version: string, kind: string, plural: string):
 }
 
 export const RESOURCES = {
+	APIService: resource('apiregistration.k8s.io', 'v1', 'APIService', 'apiservices'),
 	BackendConfig: resource('cloud.google.com', 'v1', 'BackendConfig', 'backendconfigs'),
 	BackendTrafficPolicy: resource('gateway.envoyproxy.io', 'v1alpha1', 'BackendTrafficPolicy', 'backendtrafficpolicies'),
 	ConfigMap: resource('', 'v1', 'ConfigMap', 'configmaps'),
@@ -109,6 +110,7 @@ export const RESOURCES = {
 	ServiceMonitor: resource('monitoring.coreos.com', 'v1', 'ServiceMonitor', 'servicemonitors'),
 	SocketFleet: resource('socketfleet.dev', 'v1alpha1', 'SocketFleet', 'socketfleets'),
 	StatefulSet: resource('apps', 'v1', 'StatefulSet', 'statefulsets'),
+	SubjectAccessReview: resource('authorization.k8s.io', 'v1', 'SubjectAccessReview', 'subjectaccessreviews'),
 } as const satisfies Readonly<Record<string, Resource>>;
 
 export type Kind = keyof typeof RESOURCES;

@@ -212,7 +212,7 @@ export const CATALOG = {
 	socketfleet_event_loop_utilization_ratio: {
 		type: 'gauge',
 		merge: 'per-worker',
-		help: 'Share of the time since the last scrape in which the event loop was busy, 0 to 1.',
+		help: 'Share of the last 10 seconds or more in which the event loop was busy, 0 to 1, however often it is read.',
 		labels: {},
 	},
 	socketfleet_heap_bytes: { type: 'gauge', merge: 'per-worker', help: 'JavaScript heap in use.', labels: {} },
@@ -249,6 +249,11 @@ export const CATALOG = {
 		merge: 'max',
 		help: 'Since the API server last said anything about a resource, bookmarks included.',
 		labels: { resource: OPEN },
+	},
+	socketfleet_operator_custom_metrics_requests_total: {
+		type: 'counter',
+		help: 'Requests to the custom metrics API that the operator serves, by HTTP status.',
+		labels: { status: OPEN },
 	},
 	socketfleet_operator_drains_total: {
 		type: 'counter',

@@ -6,6 +6,7 @@ import type { Metrics } from './registry.ts';
 const NANOSECONDS = 1e9;
 const MILLISECONDS = 1e3;
 const DELAY_RESOLUTION_MS = 20;
+const UTILIZATION_WINDOW_MS = 10_000;
 
 export function watchRuntime(metrics: Metrics): Closable {
 	const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
@@ -17,11 +18,9 @@ export function watchRuntime(metrics: Metrics): Closable {
 	});
 	collections.observe({ entryTypes: ['gc'] });
 
-	let last = performance.eventLoopUtilization();
+	const utilization = watchUtilization();
 	metrics.onSnapshot(() => {
-		const now = performance.eventLoopUtilization();
-		metrics.set('socketfleet_event_loop_utilization_ratio', {}, performance.eventLoopUtilization(now, last).utilization);
-		last = now;
+		metrics.set('socketfleet_event_loop_utilization_ratio', {}, utilization());
 		metrics.set('socketfleet_event_loop_delay_seconds', {}, extraDelaySeconds(delay.percentile(99)));
 		delay.reset();
 		const { heapUsed, rss } = process.memoryUsage();
@@ -33,6 +32,25 @@ export function watchRuntime(metrics: Metrics): Closable {
 			delay.disable();
 			collections.disconnect();
 		},
+	};
+}
+
+/**
+ * Busy share of the event loop since a mark that is at least 10 s old (or the start). Several readers, as Prometheus and an autoscaler, would
+ * otherwise cut each other's time into pieces too short to say anything.
+ */
+export function watchUtilization(now = () => performance.now(), read = () => performance.eventLoopUtilization()): () => number {
+	let older = { at: now(), total: read() };
+	let newer = older;
+	return () => {
+		const current = { at: now(), total: read() };
+		if (current.at - newer.at >= UTILIZATION_WINDOW_MS) {
+			older = newer;
+			newer = current;
+		}
+		const active = current.total.active - older.total.active;
+		const idle = current.total.idle - older.total.idle;
+		return active + idle > 0 ? active / (active + idle) : 0;
 	};
 }
 

@@ -25,7 +25,7 @@ export class OperatorAdminServer implements Closable {
 	/** Resolves to the port; rejects with ERR_PORT. */
 	listen(): Promise<number> {
 		const { host, port } = this.#options;
-		return listen(this.#server, { host, port, option: 'adminPort' });
+		return listen(this.#server, { host, port, option: '--admin-port' });
 	}
 
 	close(): void {

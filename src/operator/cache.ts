@@ -60,9 +60,12 @@ export class Cache implements Closable {
 	}
 
 	podsOf({ namespace, name }: ObjectRef): readonly KubeObject[] {
-		const belongs = ({ metadata }: KubeObject): boolean =>
-			metadata.namespace === namespace && metadata.labels?.['app.kubernetes.io/instance'] === name;
-		return this.pods.all().filter((pod) => belongs(pod) && !isOver(pod));
+		return this.podsIn(namespace).filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/instance'] === name);
+	}
+
+	/** Of all fleets of the namespace, those of the chart too. */
+	podsIn(namespace: string): readonly KubeObject[] {
+		return this.pods.all().filter((pod) => pod.metadata.namespace === namespace && !isOver(pod));
 	}
 
 	async close(): Promise<void> {

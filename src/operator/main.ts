@@ -5,7 +5,7 @@ import { ERROR_TABLE, messageOf } from '../base/errors.ts';
 import { Lifecycle } from '../base/lifecycle.ts';
 import { createLogger, type Logger, type LogLevel } from '../base/log.ts';
 import { VERSION } from '../config/version.ts';
-import { createKubeClient } from '../kube/client.ts';
+import { createKubeClient, type KubeClient } from '../kube/client.ts';
 import { loadCredentials } from '../kube/credentials.ts';
 import { EventRecorder } from '../kube/events.ts';
 import { LeaseElection } from '../kube/lease.ts';
@@ -16,7 +16,12 @@ import { watchRuntime } from '../metrics/runtime.ts';
 import { OperatorAdminServer } from './admin-server.ts';
 import { Cache } from './cache.ts';
 import { Controller } from './controller.ts';
-import { createPodAdmin } from './pod-admin.ts';
+import { CustomMetricsApi } from './metrics-api/api.ts';
+import { Authorizer } from './metrics-api/authorization.ts';
+import { PodReader } from './metrics-api/pod-reader.ts';
+import { CustomMetricsServer } from './metrics-api/server.ts';
+import { CertificateStore } from './metrics-api/serving-certificate.ts';
+import { createPodAdmin, type PodAdmin } from './pod-admin.ts';
 import { Reconciler } from './reconcile.ts';
 
 export interface OperatorOptions {
@@ -28,6 +33,14 @@ export interface OperatorOptions {
 	readonly adminPort: number;
 	readonly logLevel: LogLevel;
 	readonly logFormat: 'json' | 'pretty';
+	/** Undefined: `custom.metrics.k8s.io` is not served. */
+	readonly customMetrics: CustomMetricsOptions | undefined;
+}
+
+export interface CustomMetricsOptions {
+	/** The Service in the operator's own namespace under which the API server reaches it. */
+	readonly service: string;
+	readonly port: number;
 }
 
 const LEASE_NAME = 'socketfleet-operator';
@@ -55,12 +68,14 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
 		metrics.inc('socketfleet_operator_watch_restarts_total', { resource, reason });
 	const cache = parts.add('cache', new Cache({ client, namespace: options.namespace, log, onRestart }));
 	const events = new EventRecorder({ client, component: COMPONENT, instance: identity, log });
-	const reconciler = new Reconciler({ client, cache, podAdmin: createPodAdmin(), events, metrics, log });
+	const podAdmin = createPodAdmin();
+	const reconciler = new Reconciler({ client, cache, podAdmin, events, metrics, log });
+	const homeNamespace = options.leaseNamespace ?? ownNamespace;
 	const election = parts.add(
 		'election',
 		new LeaseElection({
 			client,
-			lease: { namespace: options.leaseNamespace ?? ownNamespace, name: LEASE_NAME },
+			lease: { namespace: homeNamespace, name: LEASE_NAME },
 			identity,
 			log,
 			onAcquired: () => controller.lead(),
@@ -70,15 +85,59 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
 	);
 	// After the election, so that it is closed before the Lease is given up.
 	const controller = parts.add('controller', new Controller({ cache, reconciler, metrics }));
-	const admin = parts.add(
-		'admin',
-		new OperatorAdminServer({ host: options.host, port: options.adminPort, metrics, isReady: () => cache.hasSynced }),
-	);
+	// Every operator serves it, whoever leads.
+	const customMetrics =
+		options.customMetrics &&
+		parts.add(
+			'custom metrics',
+			createCustomMetrics({
+				...options.customMetrics,
+				host: options.host,
+				namespace: homeNamespace,
+				client,
+				cache,
+				podAdmin,
+				metrics,
+				log,
+			}),
+		);
+	const isReady = (): boolean => cache.hasSynced && customMetrics?.isReady !== false;
+	const admin = parts.add('admin', new OperatorAdminServer({ host: options.host, port: options.adminPort, metrics, isReady }));
 	refreshGauges(metrics, cache, controller, election);
 	log.info({ port: await admin.listen() }, 'admin port is open');
 	await cache.start();
 	log.info({ fleets: cache.fleets.all().length }, 'all collections are known');
+	if (customMetrics) {
+		log.info({ port: await customMetrics.start() }, 'custom metrics port is open');
+	}
 	election.start();
+}
+
+interface CustomMetricsParts extends CustomMetricsOptions {
+	readonly host: string;
+	readonly namespace: string;
+	readonly client: KubeClient;
+	readonly cache: Cache;
+	readonly podAdmin: PodAdmin;
+	readonly metrics: Metrics;
+	readonly log: Logger;
+}
+
+function createCustomMetrics({
+	host,
+	port,
+	service,
+	namespace,
+	client,
+	cache,
+	podAdmin,
+	metrics,
+	log,
+}: CustomMetricsParts): CustomMetricsServer {
+	const reader = new PodReader({ client, podAdmin, log });
+	const api = new CustomMetricsApi({ authorizer: new Authorizer({ client }), reader, podsIn: (each) => cache.podsIn(each), log });
+	const certificates = new CertificateStore({ client, service: { namespace, name: service } });
+	return new CustomMetricsServer({ host, port, api, client, certificates, metrics, log });
 }
 
 function refreshGauges(metrics: Metrics, cache: Cache, controller: Controller, election: LeaseElection): void {

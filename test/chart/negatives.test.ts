@@ -69,6 +69,11 @@ const WRONG: readonly (readonly [what: string, values: Values, sentence: string]
 	['autoscaling upside down', { autoscaling: { enabled: true, minReplicas: 5, maxReplicas: 2 } }, 'autoscaling.minReplicas (5) is above'],
 	['nothing to scale on', { autoscaling: { enabled: true, targetCpuPercent: 0 } }, 'autoscaling.enabled needs something to scale on'],
 	[
+		'a target that no event loop can pass',
+		{ autoscaling: { targetEventLoopPercent: 100 } },
+		"at '/autoscaling/targetEventLoopPercent': maximum",
+	],
+	[
 		'percent of nothing',
 		{ autoscaling: { enabled: true }, resources: { requests: { cpu: null } } },
 		'a percentage of resources.requests.cpu',

@@ -169,6 +169,23 @@ test('HPA: fast up, one pod for each drain down', () => {
 	});
 });
 
+test('HPA: targets of connections and event loops, written as the API server writes them', () => {
+	const metricsOf = (autoscaling: Values): unknown =>
+		pick(
+			get(renderChart({ autoscaling: { enabled: true, targetCpuPercent: 0, ...autoscaling } }), 'HorizontalPodAutoscaler'),
+			'spec.metrics',
+		);
+	const perPod = (name: string, averageValue: string): object => ({
+		type: 'Pods',
+		pods: { metric: { name }, target: { type: 'AverageValue', averageValue } },
+	});
+	assert.deepEqual(metricsOf({ targetConnections: 2000, targetEventLoopPercent: 60 }), [
+		perPod('socketfleet_connections', '2k'),
+		perPod('socketfleet_event_loop_utilization_ratio', '600m'),
+	]);
+	assert.deepEqual(metricsOf({ targetConnections: 1500 }), [perPod('socketfleet_connections', '1500')]);
+});
+
 test('PodDisruptionBudget: the one that is set', () => {
 	const spec = (pdb: Values): unknown => get(renderChart({ pdb }), 'PodDisruptionBudget').spec;
 	assert.equal(pick(spec({}), 'maxUnavailable'), 1);

@@ -79,3 +79,58 @@ test('the definition is the generated one and is kept; restricted pods', () => {
 	assert.throws(() => render({ replica: 1 }), /replica/);
 	assert.throws(() => render({ logLevel: 'loud' }), /logLevel/);
 });
+
+test('custom metrics: nothing of them by default', () => {
+	const text = JSON.stringify(render());
+	for (const word of ['custom.metrics', 'custom-metrics', 'auth-delegator', 'kube-system', '6443']) {
+		assert.equal(text.includes(word), false, word);
+	}
+	assert.throws(() => render({ customMetrics: { enable: true } }), /enable/);
+});
+
+test('custom metrics: a Service, an empty Secret, the APIService, and rights on these by name', () => {
+	const objects = render({ customMetrics: { enabled: true } });
+	const container = pick(get(objects, 'Deployment'), 'spec.template.spec.containers.0');
+	assert.ok((pick(container, 'args') as string[]).includes('--custom-metrics-service=op-metrics'));
+	assert.deepEqual(pick(container, 'ports.1'), { name: 'metrics-api', containerPort: 6443 });
+	const service = get(objects, 'Service', 'op-metrics');
+	assert.deepEqual(pick(service, 'spec.ports'), [{ name: 'https', port: 443, targetPort: 'metrics-api' }]);
+	assert.deepEqual(pick(service, 'spec.selector'), pick(get(objects, 'Deployment'), 'spec.selector.matchLabels'));
+	const secret = get(objects, 'Secret', 'op-metrics-tls');
+	assert.equal('data' in secret, false, 'an upgrade must not empty it');
+	const apiService = get(objects, 'APIService');
+	assert.equal(apiService.metadata.name, 'v1beta2.custom.metrics.k8s.io');
+	assert.deepEqual(apiService.spec, {
+		group: 'custom.metrics.k8s.io',
+		version: 'v1beta2',
+		groupPriorityMinimum: 100,
+		versionPriority: 100,
+		service: { name: 'op-metrics', namespace: 'system', port: 443 },
+	});
+	assert.deepEqual(rulesOf(get(objects, 'ClusterRole', 'op-metrics')), [
+		{
+			apiGroups: ['apiregistration.k8s.io'],
+			resources: ['apiservices'],
+			resourceNames: ['v1beta2.custom.metrics.k8s.io'],
+			verbs: ['get', 'patch'],
+		},
+	]);
+	assert.deepEqual(rulesOf(get(objects, 'Role', 'op-metrics')), [
+		{ apiGroups: [''], resources: ['secrets'], resourceNames: ['op-metrics-tls'], verbs: ['get', 'update'] },
+	]);
+	const bindings = objects.filter(({ kind, metadata }) => kind.endsWith('Binding') && metadata.name.startsWith('op-metrics'));
+	assert.deepEqual(
+		bindings
+			.map((binding) => [binding.kind, binding.metadata.namespace, pick(binding, 'roleRef.kind'), pick(binding, 'roleRef.name')])
+			.sort(),
+		[
+			['ClusterRoleBinding', undefined, 'ClusterRole', 'op-metrics'],
+			['ClusterRoleBinding', undefined, 'ClusterRole', 'system:auth-delegator'],
+			['RoleBinding', 'kube-system', 'Role', 'extension-apiserver-authentication-reader'],
+			['RoleBinding', 'system', 'Role', 'op-metrics'],
+		],
+	);
+	for (const binding of bindings) {
+		assert.deepEqual(binding.subjects, [{ kind: 'ServiceAccount', name: 'op', namespace: 'system' }]);
+	}
+});

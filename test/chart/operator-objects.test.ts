@@ -69,6 +69,18 @@ test('same objects: all that a pod can be given', () =>
 		drain: { failReadinessFirst: true },
 	}));
 
+for (const autoscaling of [
+	{ targetConnections: 1000, targetEventLoopPercent: 60 },
+	{ targetCpuPercent: 0, targetConnections: 1500, scaleDownWindowSeconds: 1800 },
+	{
+		targetCpuPercent: 0,
+		metrics: [{ type: 'Pods', pods: { metric: { name: 'x' }, target: { type: 'AverageValue', averageValue: '1' } } }],
+	},
+]) {
+	test(`same objects: autoscaling, ${JSON.stringify(autoscaling)}`, () =>
+		compare({ autoscaling: { enabled: true, ...autoscaling }, drain: { spreadSeconds: 60 } }));
+}
+
 function compare(values: Tree): void {
 	const rendered = renderChart(values as Values, { release: 'sf', namespace: 'demo' }).filter(({ kind, metadata }) => {
 		const ofHelm =

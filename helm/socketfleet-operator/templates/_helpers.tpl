@@ -26,3 +26,25 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "operator.serviceAccountName" -}}
 {{- .Values.serviceAccount.name | default (include "operator.fullname" .) -}}
 {{- end -}}
+
+{{- define "operator.metricsService" -}}
+{{- include "operator.fullname" . }}-metrics
+{{- end -}}
+
+{{/*
+A cluster has one source of custom metrics. Of several versions the autoscaler takes the newest: ours beside the older one of another source would
+take over all that asks it.
+*/}}
+{{- define "operator.refuseOtherMetrics" -}}
+{{- range list "v1beta1" "v1beta2" -}}
+{{- $name := printf "%s.custom.metrics.k8s.io" . -}}
+{{- with lookup "apiregistration.k8s.io/v1" "APIService" "" $name -}}
+{{- $annotations := .metadata.annotations | default dict -}}
+{{- $owner := printf "%s/%s" (index $annotations "meta.helm.sh/release-namespace" | default "") (index $annotations "meta.helm.sh/release-name" | default "") -}}
+{{- if ne $owner (printf "%s/%s" $.Release.Namespace $.Release.Name) -}}
+{{- $service := .spec.service | default dict -}}
+{{- fail (printf "customMetrics.enabled: the APIService %s is there already and leads to %s/%s. A cluster has one source of custom metrics: use that one, or remove it first" $name ($service.namespace | default "") ($service.name | default "the API server itself")) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

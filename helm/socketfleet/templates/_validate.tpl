@@ -17,8 +17,9 @@
 {{- if gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas) -}}
 {{- fail (printf "autoscaling.minReplicas (%d) is above autoscaling.maxReplicas (%d)" (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) -}}
 {{- end -}}
-{{- if and (eq (int $v.autoscaling.targetCpuPercent) 0) (not $v.autoscaling.metrics) -}}
-{{- fail "autoscaling.enabled needs something to scale on: set autoscaling.targetCpuPercent or autoscaling.metrics" -}}
+{{- $a := $v.autoscaling -}}
+{{- if not (or (int $a.targetCpuPercent) (int $a.targetConnections) (int $a.targetEventLoopPercent) $a.metrics) -}}
+{{- fail "autoscaling.enabled needs something to scale on: set autoscaling.targetConnections, targetEventLoopPercent, targetCpuPercent or metrics" -}}
 {{- end -}}
 {{- if and (gt (int $v.autoscaling.targetCpuPercent) 0) (not (dig "requests" "cpu" "" $v.resources)) -}}
 {{- fail "autoscaling.targetCpuPercent is a percentage of resources.requests.cpu: set the request, or targetCpuPercent=0" -}}

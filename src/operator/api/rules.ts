@@ -67,8 +67,8 @@ export const AUTOSCALING_RULES: readonly Rule[] = [
 		fieldPath: '.minReplicas',
 	},
 	{
-		rule: '!self.enabled || self.targetCpuPercent > 0 || size(self.metrics) > 0',
-		message: 'autoscaling needs something to scale on: set targetCpuPercent or metrics',
+		rule: '!self.enabled || self.targetCpuPercent > 0 || self.targetConnections > 0 || self.targetEventLoopPercent > 0 || size(self.metrics) > 0',
+		message: 'autoscaling needs something to scale on: set targetConnections, targetEventLoopPercent, targetCpuPercent or metrics',
 		fieldPath: '.targetCpuPercent',
 	},
 ];
