@@ -78,6 +78,13 @@ export const OPERATOR: Dashboard = {
 					unit: 'cps',
 					queries: [{ expr: rateBy('resource, reason', 'socketfleet_operator_watch_restarts_total'), legend: '{{resource}} {{reason}}' }],
 				},
+				{
+					title: 'Custom metrics asked for',
+					help: 'Requests to the API that the operator serves with customMetrics.enabled, by HTTP status. 401 and 403: rights, or not the API server; 404: a metric that is not there.',
+					kind: 'stack',
+					unit: 'cps',
+					queries: [{ expr: rateBy('status', 'socketfleet_operator_custom_metrics_requests_total'), legend: '{{status}}' }],
+				},
 			],
 		},
 		{

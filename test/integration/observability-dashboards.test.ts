@@ -256,6 +256,7 @@ async function serveOperatorMetrics(t: TestContext): Promise<string> {
 		metrics.observe('socketfleet_operator_reconcile_seconds', {}, 0.02);
 		metrics.inc('socketfleet_operator_api_requests_total', { verb: 'get', result: 'ok' });
 		metrics.inc('socketfleet_operator_watch_restarts_total', { resource: 'pods', reason: 'timeout' });
+		metrics.inc('socketfleet_operator_custom_metrics_requests_total', { status: '200' });
 		void metrics.snapshot().then((snapshot) => {
 			process.record(snapshot);
 			res.end(renderExposition(source.merge().families));

@@ -1,6 +1,7 @@
 /** What is served: the API group, and the metrics that an autoscaler may ask for, each computed from the page of one pod. Pure. */
+
+import { parseSamples, type Sample } from '../../fleet/readings.ts';
 import type { GaugeName } from '../../metrics/catalog.ts';
-import { parseSamples, type Sample } from '../readings.ts';
 
 export const GROUP = 'custom.metrics.k8s.io';
 /** The autoscaler knows it since Kubernetes 1.16, and takes what discovery says is there. */

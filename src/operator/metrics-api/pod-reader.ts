@@ -3,10 +3,10 @@ import { withDeadline } from '../../base/deadline.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { envNameOf } from '../../config/schema.ts';
+import { type FleetPod, toFleetPod } from '../../fleet/pods.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { type KubeObject, pick, pickText, RESOURCES } from '../../kube/object.ts';
 import type { PodAdmin } from '../pod-admin.ts';
-import { type FleetPod, toFleetPod } from '../pods.ts';
 import { BriefCache } from './brief-cache.ts';
 import { type PodReading, readPage } from './pod-metrics.ts';
 
