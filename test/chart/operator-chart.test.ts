@@ -121,13 +121,16 @@ test('custom metrics: a Service, an empty Secret, the APIService, and rights on 
 	const bindings = objects.filter(({ kind, metadata }) => kind.endsWith('Binding') && metadata.name.startsWith('op-metrics'));
 	assert.deepEqual(
 		bindings
-			.map((binding) => [binding.kind, binding.metadata.namespace, pick(binding, 'roleRef.kind'), pick(binding, 'roleRef.name')])
-			.sort(),
+			.map(
+				(binding) =>
+					`${binding.metadata.namespace ?? ''}/${String(pick(binding, 'roleRef.kind'))}/${String(pick(binding, 'roleRef.name'))}`,
+			)
+			.toSorted(),
 		[
-			['ClusterRoleBinding', undefined, 'ClusterRole', 'op-metrics'],
-			['ClusterRoleBinding', undefined, 'ClusterRole', 'system:auth-delegator'],
-			['RoleBinding', 'kube-system', 'Role', 'extension-apiserver-authentication-reader'],
-			['RoleBinding', 'system', 'Role', 'op-metrics'],
+			'/ClusterRole/op-metrics',
+			'/ClusterRole/system:auth-delegator',
+			'kube-system/Role/extension-apiserver-authentication-reader',
+			'system/Role/op-metrics',
 		],
 	);
 	for (const binding of bindings) {

@@ -28,7 +28,8 @@ function splitRequirements(text: string): readonly string[] {
 	const parts: string[] = [];
 	let from = 0;
 	let inSet = false;
-	for (const [at, character] of [...text].entries()) {
+	for (let at = 0; at < text.length; at++) {
+		const character = text[at];
 		if (character === '(' || character === ')') {
 			inSet = character === '(';
 		} else if (character === ',' && !inSet) {

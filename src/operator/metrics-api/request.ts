@@ -34,7 +34,7 @@ const FIXED: Readonly<Record<string, FixedKind>> = {
 const VALUES = new RegExp(`^/apis/${GROUP}/${VERSION}/namespaces/([^/]+)/pods/([^/]+)/([^/]+)$`.replaceAll('.', String.raw`\.`));
 
 export function parseRequest(method: string, url: string): ApiRequest {
-	const [rawPath = '', query = ''] = splitOnce(url, '?');
+	const [rawPath, query] = splitQuery(url);
 	const path = decodePath(rawPath.replace(/(?<=.)\/$/, ''));
 	if (path === undefined) {
 		return { kind: 'malformed', problem: 'the path is not well encoded' };
@@ -71,7 +71,7 @@ function decodePath(path: string): string | undefined {
 	}
 }
 
-function splitOnce(text: string, separator: string): [string, string?] {
-	const at = text.indexOf(separator);
-	return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+function splitQuery(url: string): readonly [path: string, query: string] {
+	const at = url.indexOf('?');
+	return at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)];
 }
