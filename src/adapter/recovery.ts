@@ -107,7 +107,7 @@ export class Recovery {
 				socket.id,
 				new Set(replay.stays.filter(({ to }) => to === undefined).map(({ room }) => room)),
 			);
-			afterNextPacket(socket, () => sendMissed(adapter, socket.id, replay));
+			afterNextPacket(socket, () => this.#sendMissed(adapter, socket.id, replay));
 			metrics.inc('socketfleet_recovery_total', { result: 'recovered', reason: 'none' }, 1);
 		} else {
 			if (socket.recovered) {
@@ -119,6 +119,19 @@ export class Recovery {
 		const session = sessions.find(nsp, socket.id);
 		if (session) {
 			void sessions.join(session, joined);
+		}
+	}
+
+	#sendMissed(adapter: OfficialAdapter, sid: string, replay: Replay): void {
+		const opts = { rooms: new Set([sid]), except: new Set<Room>() };
+		for (const { id, data } of replay.missed) {
+			try {
+				Adapter.prototype.broadcast.call(adapter, { type: 2, data: [...data, id] }, opts);
+			} catch (error) {
+				// It can't be encoded: those who were there have not got it either.
+				this.#deps.metrics.inc('socketfleet_stream_entries_dropped_total', { reason: 'failed' }, 1);
+				this.#deps.log.error({ err: error, offset: id }, 'sending a missed message failed');
+			}
 		}
 	}
 
@@ -269,13 +282,6 @@ function afterNextPacket(socket: RecoverableSocket, run: () => void): void {
 		packet?.apply(socket, args);
 		run();
 	};
-}
-
-function sendMissed(adapter: OfficialAdapter, sid: string, replay: Replay): void {
-	const opts = { rooms: new Set([sid]), except: new Set<Room>() };
-	for (const { id, data } of replay.missed) {
-		Adapter.prototype.broadcast.call(adapter, { type: 2, data: [...data, id] }, opts);
-	}
 }
 
 /** The promise can't be kept after all. The client compares private ids: another one tells it that it was not recovered. */

@@ -1,7 +1,6 @@
 /** The shapes of the emit API, once: these schemas validate what comes in and are printed as the OpenAPI document. */
 
-/** Socket.IO fires these itself; a client would take one from outside for its own state. */
-const RESERVED_EVENTS = ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener'] as const;
+import { RESERVED_EVENTS } from '../redis/stream-entry.ts';
 
 export const MAX_ROOMS = 1000;
 export const MAX_BATCH = 1000;

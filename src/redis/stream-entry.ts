@@ -37,6 +37,12 @@ export interface MalformedEntry {
 	readonly reason: string;
 }
 
+/** Socket.IO fires these itself: a client takes them from no server, and ours writes none. */
+export const RESERVED_EVENTS = ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener'] as const;
+const RESERVED = new Set<string>(RESERVED_EVENTS);
+/** Of Socket.IO's protocol; one with binary data gets its type when it is encoded. */
+const EVENT_PACKET = 2;
+
 /** Separates room names; a room whose name holds it makes the field go away. */
 const ROOM_SEPARATOR = '\u001f';
 
@@ -174,10 +180,23 @@ function checkBroadcast(data: Record<string, unknown>): ReturnType<typeof decode
 	if (target === undefined) {
 		return { kind: 'malformed', reason: 'bad_rooms' };
 	}
-	if (!isRecord(packet) || typeof packet.type !== 'number' || !Array.isArray(packet.data)) {
+	if (!isRecord(packet) || !isEvent(packet)) {
 		return { kind: 'malformed', reason: 'bad_packet' };
 	}
 	return { kind: 'broadcast', target, packet: packet as unknown as EventPacket };
+}
+
+/** A client closes its connection on what is no event, and would be sent it again each time that it comes back. */
+function isEvent({ type, data, id }: Record<string, unknown>): boolean {
+	if (
+		type !== EVENT_PACKET ||
+		!Array.isArray(data) ||
+		(id !== undefined && id !== null && !(Number.isSafeInteger(id) && Number(id) >= 0))
+	) {
+		return false;
+	}
+	const name: unknown = data[0];
+	return typeof name === 'number' || (typeof name === 'string' && !RESERVED.has(name));
 }
 
 function parseTarget(opts: unknown): EntryTarget | undefined {

@@ -60,6 +60,11 @@ test('what makes no sense is malformed, whatever it is', () => {
 		'{"packet":{"type":2,"data":[]},"opts":{"rooms":[{}]}}',
 		'{"packet":{"type":2,"data":[]},"opts":{"rooms":[],"except":"x"}}',
 		'wP8=',
+		...[1, 5, 99, 2.5].map((type) => `{"packet":{"type":${type},"data":["event"]},"opts":{"rooms":[]}}`),
+		...['[]', '[null]', '[{}]', '["connect"]', '["disconnect",1]'].map(
+			(data) => `{"packet":{"type":2,"data":${data}},"opts":{"rooms":[]}}`,
+		),
+		...['"x"', '-1', '1.5'].map((id) => `{"packet":{"type":2,"id":${id},"data":["event"]},"opts":{"rooms":[]}}`),
 	];
 	for (const data of malformed) {
 		assert.equal(decodeEntry({ uid: 'u', nsp: '/', type: 3, data: String(data) }).kind, 'malformed', String(data));
