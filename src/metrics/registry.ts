@@ -21,16 +21,29 @@ export type AppRegistry = Registry;
 
 export interface Metrics {
 	inc<N extends CounterName>(name: N, labels: LabelsOf<N>, value?: number): void;
+	/**
+	 * `inc` by one for what happens with every message: a plain addition, where `inc` costs as much as half a delivery
+	 * (docs/benchmarks.md, "What measuring costs"). The counter catches up whenever it is read.
+	 */
+	tally<N extends CounterName>(name: N, labels: LabelsOf<N>): () => void;
 	set<N extends GaugeName>(name: N, labels: LabelsOf<N>, value: number): void;
 	observe<N extends HistogramName>(name: N, labels: LabelsOf<N>, value: number): void;
 	/** The counters' values, each over all its labels. */
 	totals(names: readonly CounterName[]): Promise<readonly number[]>;
-	/** Called before every reading: the place to set gauges that are read from somewhere, and to add what was counted by the way. */
+	/** Called at the start of every snapshot, and of nothing else: the place to set gauges, of which some measure the time since the last one. */
 	onSnapshot(refresh: () => void): void;
 	/** For the application: its metrics are merged and exposed beside ours. */
 	readonly app: AppRegistry;
 	/** A collector of the application that throws or hangs costs the application's metrics of this snapshot, nothing else. */
 	snapshot(): Promise<MetricSnapshot>;
+}
+
+interface Tally {
+	readonly add: () => void;
+	/** What has been added since it was taken the last time. */
+	take(): number;
+	readonly name: MetricName;
+	readonly labels: Readonly<Record<string, string>>;
 }
 
 const APP_COLLECT_TIMEOUT_MS = 500;
@@ -47,6 +60,8 @@ class CatalogMetrics implements Metrics {
 	readonly #gauges = new Map<MetricName, Gauge>();
 	readonly #histograms = new Map<MetricName, Histogram>();
 	readonly #openValues = new OpenValues();
+	/** By metric and labels, which are bounded: as few as there are samples. */
+	readonly #tallies = new Map<string, Tally>();
 	readonly #refreshers: (() => void)[] = [];
 
 	constructor(names: readonly MetricName[]) {
@@ -60,6 +75,17 @@ class CatalogMetrics implements Metrics {
 
 	inc<N extends CounterName>(name: N, labels: LabelsOf<N>, value = 1): void {
 		this.#counters.get(name)?.inc(this.#bound(name, labels), value);
+	}
+
+	tally<N extends CounterName>(name: N, labels: LabelsOf<N>): () => void {
+		const bounded = this.#bound(name, labels);
+		const key = JSON.stringify([name, bounded]);
+		let tally = this.#tallies.get(key);
+		if (!tally) {
+			tally = createTally(name, bounded);
+			this.#tallies.set(key, tally);
+		}
+		return tally.add;
 	}
 
 	set<N extends GaugeName>(name: N, labels: LabelsOf<N>, value: number): void {
@@ -84,7 +110,7 @@ class CatalogMetrics implements Metrics {
 	}
 
 	totals(names: readonly CounterName[]): Promise<readonly number[]> {
-		this.#refresh();
+		this.#takeTallies();
 		return Promise.all(
 			names.map(async (name) => {
 				const { values } = (await this.#counters.get(name)?.get()) ?? { values: [] };
@@ -98,14 +124,17 @@ class CatalogMetrics implements Metrics {
 	}
 
 	async snapshot(): Promise<MetricSnapshot> {
-		this.#refresh();
+		for (const refresh of this.#refreshers) {
+			refresh();
+		}
+		this.#takeTallies();
 		const [own, app] = await Promise.all([familiesOf(this.#own), this.#collectApp()]);
 		return { own, app };
 	}
 
-	#refresh(): void {
-		for (const refresh of this.#refreshers) {
-			refresh();
+	#takeTallies(): void {
+		for (const { name, labels, take } of this.#tallies.values()) {
+			this.#counters.get(name)?.inc(labels, take());
 		}
 	}
 
@@ -140,6 +169,22 @@ class CatalogMetrics implements Metrics {
 		// What LabelsOf of any metric comes down to; the compiler can't follow a type parameter there.
 		return this.#openValues.bound(name, labels as Record<string, string>);
 	}
+}
+
+function createTally(name: MetricName, labels: Readonly<Record<string, string>>): Tally {
+	let count = 0;
+	return {
+		name,
+		labels,
+		add: () => {
+			count++;
+		},
+		take: () => {
+			const taken = count;
+			count = 0;
+			return taken;
+		},
+	};
 }
 
 async function familiesOf(registry: Registry): Promise<readonly Family[]> {

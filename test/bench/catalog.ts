@@ -154,6 +154,27 @@ export const PROGRAMS = {
 			{ subject: 'pod of 16 workers', column: 'series', is: 'at most', value: 1500 },
 		],
 	},
+	instrumentation: {
+		title: 'What measuring costs',
+		how:
+			'A pod of one worker without Redis as it is shipped, and the same pod in which silent metrics have taken the place of the real ones, side by side. ' +
+			'Members of rooms send, and send again when their own message has come back: both members of rooms of two, one member of rooms of 25. The pods take ' +
+			'turns in short rounds; the share is the median of the pairs. Heap is read after a forced collection, before and after idle WebSocket connections ' +
+			'were opened.',
+		columns: [
+			{ key: 'cpuUs', head: 'CPU per delivered message, µs' },
+			{ key: 'bareCpuUs', head: 'without metrics, µs' },
+			{ key: 'percent', head: 'more, %' },
+			{ key: 'heapBytes', head: 'heap per connection, bytes' },
+			{ key: 'bareHeapBytes', head: 'without metrics, bytes' },
+			{ key: 'extraBytes', head: 'more, bytes' },
+		],
+		targets: [
+			{ subject: 'rooms of 2', column: 'percent', is: 'at most', value: 3 },
+			{ subject: 'rooms of 25', column: 'percent', is: 'at most', value: 3 },
+			{ subject: 'idle connections', column: 'extraBytes', is: 'at most', value: 1500 },
+		],
+	},
 	'absent-rooms': {
 		title: 'A message for rooms that nobody in the pod has',
 		how:

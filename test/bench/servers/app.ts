@@ -25,6 +25,11 @@ export default function setup(io: Server, { worker }: { readonly worker: number 
 		socket.on('echo', (value: unknown) => socket.emit('echo', value));
 		socket.on('say', (room: string, value: unknown) => io.to(room).emit('said', value));
 		socket.on('say-local', (room: string, value: unknown) => io.local.to(room).emit('said', value));
+		/** Bytes of this process's heap after a collection, for which it needs `--expose-gc`. */
+		socket.on('heap', (done: (bytes: number | undefined) => void) => {
+			globalThis.gc?.();
+			done(globalThis.gc && process.memoryUsage().heapUsed);
+		});
 		/** Answers with the number of messages when the last one is sent. */
 		socket.on('burst', (burst: Burst, done: (sent: number) => void) => runBurst(burst, done));
 	});

@@ -23,10 +23,14 @@ export interface OurSystem extends System {
 	readonly pod: Pod;
 }
 
-/** A pod as it is shipped, with the application of the benchmarks. */
-export async function startOurs(scope: Scope, options: Partial<Record<OptionKey, unknown>>): Promise<OurSystem> {
+/** A pod as it is shipped, with the application of the benchmarks. `nodeArgs`: of all its processes. */
+export async function startOurs(
+	scope: Scope,
+	options: Partial<Record<OptionKey, unknown>>,
+	nodeArgs: readonly string[] = [],
+): Promise<OurSystem> {
 	const { cli, app } = compile();
-	const pod = await startPod(scope, { cli, app, options: { ...DRAIN_OFF, ...options } });
+	const pod = await startPod(scope, { cli, app, nodeArgs, options: { ...DRAIN_OFF, ...options } });
 	let ended = false;
 	void pod.exited.then(() => {
 		ended = true;

@@ -13,6 +13,30 @@ async function scrape(metrics: Metrics) {
 	return parseExposition(renderExposition(totals.merge().families));
 }
 
+test('what is tallied is there whenever it is read, and is counted once', async () => {
+	const metrics = createMetrics();
+	const [received, again] = [0, 1].map(() => metrics.tally('socketfleet_events_in_total', { nsp: '/' }));
+	for (let count = 0; count < 1000; count++) {
+		received?.();
+	}
+	again?.();
+	assert.deepEqual(await metrics.totals(['socketfleet_events_in_total']), [1001]);
+	assert.equal(sampleValue(await scrape(metrics), 'socketfleet_events_in_total{nsp="/"}'), 1001);
+	received?.();
+	metrics.inc('socketfleet_events_in_total', { nsp: '/' });
+	assert.equal(sampleValue(await scrape(metrics), 'socketfleet_events_in_total{nsp="/"}'), 1003);
+});
+
+test('namespaces that clients make up share a tally once there are a hundred', async () => {
+	const metrics = createMetrics();
+	const tallies = new Set(Array.from({ length: 10_000 }, (_, index) => metrics.tally('socketfleet_events_in_total', { nsp: `/${index}` })));
+	assert.equal(tallies.size, 101);
+	for (const tally of tallies) {
+		tally();
+	}
+	assert.deepEqual(await metrics.totals(['socketfleet_events_in_total']), [101]);
+});
+
 test('the catalogue follows the conventions', () => {
 	for (const name of METRIC_NAMES) {
 		const row = rowOf(name);
