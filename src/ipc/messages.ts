@@ -1,4 +1,5 @@
 /** Every message between the primary and a worker. `v` is the version of this table: both ends run the same build, a difference is a bug. */
+import type { Load, LoadCounters } from '../metrics/load.ts';
 import type { MetricSnapshot } from '../metrics/snapshot.ts';
 
 export const IPC_VERSION = 1;
@@ -54,15 +55,19 @@ export interface WorkerStatus {
 	readonly heapBytes: number;
 	readonly uptimeSeconds: number;
 	/** Since the worker started: whoever asks twice knows the rates, and nobody disturbs what the others measure. */
-	readonly counters: {
-		readonly sessionsOpened: number;
-		readonly eventsIn: number;
-		readonly eventsOut: number;
-		readonly published: number;
-	};
+	readonly counters: LoadCounters;
 	readonly eventLoop: { readonly activeMs: number; readonly idleMs: number };
-	/** Other pods that this worker knows. */
-	readonly pods: readonly string[];
+	/** The pods that this worker knows, its own among them. */
+	readonly peers: readonly PeerStatus[];
+}
+
+/** A pod as its last heartbeat described it. */
+export interface PeerStatus {
+	readonly pod: string;
+	readonly workers: number;
+	/** Redis' clock at the heartbeat, milliseconds. */
+	readonly at: number;
+	readonly load: Load | undefined;
 }
 
 export type ToPrimary =

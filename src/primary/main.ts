@@ -14,6 +14,7 @@ import { watchRuntime } from '../metrics/runtime.ts';
 import { mintPodId } from '../net/session-id.ts';
 import { Acceptor } from './accept.ts';
 import { AdminServer, type Readiness } from './admin-server.ts';
+import { newestOfPeers } from './fleet-view.ts';
 import { InternalListener } from './internal-listener.ts';
 import { type CgroupLimits, chooseHeapMb, chooseWorkers, readCgroupLimits, readOpenFilesLimit } from './resources.ts';
 import { Scraper } from './scrape.ts';
@@ -265,14 +266,16 @@ class Pod {
 		const answers = (await supervisor?.askAll('status', STATUS_DEADLINE_MS)) ?? [];
 		const workers = (supervisor?.overview() ?? []).map((row) => {
 			const value = answers.find(({ slot }) => slot === row.slot)?.value;
-			return { ...row, ...(value ? { ...value, pods: undefined } : {}) };
+			return { ...row, ...(value ? { ...value, peers: undefined } : {}) };
 		});
+		const peers = newestOfPeers(answers.flatMap(({ value }) => value?.peers ?? [])).filter(({ pod }) => pod !== supervisor?.pod);
 		return {
 			version: VERSION,
 			node: process.version,
 			pod: supervisor?.pod,
 			fleet: this.#config.fleet,
-			pods: [...new Set([supervisor?.pod, ...answers.flatMap(({ value }) => value?.pods ?? [])])],
+			pods: [supervisor?.pod, ...peers.map(({ pod }) => pod)],
+			peers,
 			draining: this.#stopping,
 			cordoned: this.#shedder?.cordoned ?? false,
 			...this.#readiness(),

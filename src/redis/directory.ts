@@ -9,6 +9,7 @@ import { messageOf } from '../base/errors.ts';
 import type { Closable } from '../base/lifecycle.ts';
 import type { Logger } from '../base/log.ts';
 import type { Config } from '../config/schema.ts';
+import type { Load } from '../metrics/load.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { RedisHandle } from './client.ts';
 import { redisKeysOf } from './keys.ts';
@@ -55,31 +56,35 @@ export interface DirectoryDeps {
 	readonly log: Logger;
 	readonly metrics: Metrics;
 	readonly self: DirectorySelf;
+	/** What this worker does: told to the fleet with every heartbeat. */
+	readonly load: () => Promise<Load>;
 }
 
 /**
  * Claims or refreshes a pod, clears records that nobody can need any more, returns the time and every record.
- * A record: { incarnation, host, port, workers, at, left, members: { <worker's uuid>: at } }.
+ * A record: { incarnation, host, port, workers, at, left, members: { <worker's uuid>: at }, loads: { <worker's uuid>: load } }.
  */
 const BEAT = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local mine = cjson.decode(ARGV[2])
 local found = redis.call('HGET', KEYS[1], ARGV[1])
-local members = {}
+local members, loads = {}, {}
 if found then
 	local record = cjson.decode(found)
 	if record.incarnation ~= mine.incarnation and now - record.at < tonumber(ARGV[4]) then
 		return { 'taken', now }
 	end
-	if record.incarnation == mine.incarnation then members = record.members end
+	if record.incarnation == mine.incarnation then members, loads = record.members, record.loads or {} end
 end
 for id, at in pairs(members) do
-	if now - at > tonumber(ARGV[5]) then members[id] = nil end
+	if now - at > tonumber(ARGV[5]) then members[id], loads[id] = nil, nil end
 end
 members[ARGV[3]] = now
+loads[ARGV[3]] = cjson.decode(ARGV[6])
 mine.at = now
 mine.members = members
+mine.loads = loads
 redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(mine))
 local all = redis.call('HGETALL', KEYS[1])
 local answer = { 'ok', now }
@@ -103,6 +108,7 @@ if not found then return 0 end
 local record = cjson.decode(found)
 if record.incarnation ~= ARGV[2] then return 0 end
 record.members[ARGV[3]] = nil
+if record.loads then record.loads[ARGV[3]] = nil end
 if next(record.members) == nil then
 	record.left = true
 end
@@ -221,11 +227,13 @@ class RedisDirectory implements Directory {
 		return 'ok';
 	}
 
-	#sendBeat(): Promise<unknown> {
-		const { self, config } = this.#deps;
+	async #sendBeat(): Promise<unknown> {
+		const { self, config, redis } = this.#deps;
+		const load = JSON.stringify(await this.#deps.load());
 		const record = { incarnation: self.incarnation, host: self.host, port: self.internalPort, workers: self.workers };
 		const retainMs = config.recoveryWindowMs + PEER_EXPIRY_MS;
-		return this.#deps.redis.commands.eval(BEAT, 1, this.#key, self.pod, JSON.stringify(record), this.#member, retainMs, PEER_EXPIRY_MS);
+		const values = [self.pod, JSON.stringify(record), this.#member, retainMs, PEER_EXPIRY_MS, load];
+		return redis.commands.eval(BEAT, 1, this.#key, ...values);
 	}
 
 	#onTaken(): void {

@@ -1,4 +1,5 @@
 /** The local copy of the directory: pure rules for who counts as alive. No clock of its own, only Redis' answers. */
+import { addLoads, type Load, NO_LOAD } from '../metrics/load.ts';
 
 export interface PodRecord {
 	readonly pod: string;
@@ -7,11 +8,15 @@ export interface PodRecord {
 	readonly workers: number;
 	/** Redis' clock at the pod's last heartbeat, milliseconds. */
 	readonly at: number;
+	/** What its workers do, as they said with their last heartbeats; undefined for a pod whose version does not say. */
+	readonly load: Load | undefined;
 }
 
 interface StoredRecord extends PodRecord {
 	readonly left: boolean;
 }
+
+const LOAD_KEYS = Object.keys(NO_LOAD);
 
 export type BeatAnswer =
 	| { readonly kind: 'taken' }
@@ -46,11 +51,22 @@ function parseRecord(pod: string, json: string): StoredRecord | undefined {
 	if (typeof value !== 'object' || value === null) {
 		return undefined;
 	}
-	const { host, port, workers, at, left } = value as Record<string, unknown>;
+	const { host, port, workers, at, left, loads } = value as Record<string, unknown>;
 	if (typeof host !== 'string' || typeof port !== 'number' || typeof at !== 'number') {
 		return undefined;
 	}
-	return { pod, host, port, at, workers: typeof workers === 'number' ? workers : 0, left: left === true };
+	return { pod, host, port, at, workers: typeof workers === 'number' ? workers : 0, left: left === true, load: parseLoads(loads) };
+}
+
+/** By worker -> of the pod. */
+function parseLoads(loads: unknown): Load | undefined {
+	return typeof loads === 'object' && loads !== null ? addLoads(Object.values(loads).filter(isLoad)) : undefined;
+}
+
+function isLoad(value: unknown): value is Load {
+	return (
+		typeof value === 'object' && value !== null && LOAD_KEYS.every((key) => typeof (value as Record<string, unknown>)[key] === 'number')
+	);
 }
 
 /** Last-known addresses. A peer ages only by time that passed between two answers, each gap capped, so a thaw ages nobody. */

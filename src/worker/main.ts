@@ -15,6 +15,7 @@ import type { Config } from '../config/schema.ts';
 import { createBus } from '../ipc/bus.ts';
 import { Channel } from '../ipc/channel.ts';
 import type { ConnectionMessage, DrainMessage, ShedMessage, ToPrimary, ToWorker, WorkerReplies } from '../ipc/messages.ts';
+import { LoadMeter } from '../metrics/load.ts';
 import { createMetrics, type Metrics } from '../metrics/registry.ts';
 import { watchRuntime } from '../metrics/runtime.ts';
 import type { RedisHandle } from '../redis/client.ts';
@@ -154,12 +155,14 @@ class WorkerProcess {
 
 	#createDirectory(redis: RedisHandle): Directory {
 		const { config, pod, incarnation, internalPort, slots } = this.#identity;
+		const meter = new LoadMeter(this.#metrics);
 		const directory = createDirectory({
 			redis,
 			config,
 			log: this.#log,
 			metrics: this.#metrics,
 			self: { pod, incarnation, host: advertisedHost(config), internalPort, workers: slots },
+			load: () => meter.read(this.#sessions()),
 		});
 		directory.onTaken(() => this.#channel.send({ kind: 'pod-taken' }));
 		return directory;
@@ -237,10 +240,14 @@ class WorkerProcess {
 
 	#status(): Promise<WorkerReplies['status']> {
 		return readStatus(this.#metrics, {
-			sessions: this.#io?.engine.clientsCount ?? 0,
+			sessions: this.#sessions(),
 			tunnels: this.#forwarder?.tunnels.size ?? 0,
-			pods: this.#directory?.pods().map(({ pod }) => pod) ?? [],
+			peers: this.#directory?.pods().map(({ pod, workers, at, load }) => ({ pod, workers, at, load })) ?? [],
 		});
+	}
+
+	#sessions(): number {
+		return this.#io?.engine.clientsCount ?? 0;
 	}
 
 	async #shed({ count, spreadMs, reason }: ShedMessage): Promise<void> {

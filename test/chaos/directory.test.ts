@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { test } from 'node:test';
 import { createSilentLogger } from '../../src/base/log.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { NO_LOAD } from '../../src/metrics/load.ts';
 import { createMetrics } from '../../src/metrics/registry.ts';
 import { createRedis, type RedisHandle } from '../../src/redis/client.ts';
 import { createDirectory, type Directory } from '../../src/redis/directory.ts';
@@ -21,7 +22,7 @@ function connect(t: Scope, redisUrl: string): { redis: RedisHandle; open: (pod: 
 	t.after(() => redis.close());
 	const open = (pod: string, incarnation: string = randomUUID()): Directory => {
 		const self = { pod, incarnation, host: `host-of-${pod}`, internalPort: 9465, workers: 1 };
-		const directory = createDirectory({ redis, config, log, metrics: createMetrics(), self });
+		const directory = createDirectory({ redis, config, log, metrics: createMetrics(), self, load: () => Promise.resolve(NO_LOAD) });
 		t.after(() => directory.close());
 		return directory;
 	};

@@ -7,6 +7,7 @@ import type { Browser, Page } from 'playwright-core';
 import { openWindow, startBrowser } from '../support/browser.ts';
 import { ask, connectClient, ECHO_APP, send } from '../support/clients.ts';
 import { type Pod, startPod } from '../support/pod.ts';
+import { startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const PATIENCE = { timeoutMs: 60_000, everyMs: 50 };
@@ -20,7 +21,8 @@ test('the page shows the pod live', { timeout: 170_000 }, async (t) => {
 	const { page, problems } = await openWindow(browser, pod.adminUrl, { colorScheme: 'light' });
 	await shows(page, '#state', 'ready');
 	await shows(page, '#fleet', 'default');
-	await shows(page, '#pods li.own', (await pod.status()).pod);
+	await shows(page, '#pods tr.own td:first-child', (await pod.status()).pod);
+	assert.equal(await page.locator('#drain').isVisible(), false, 'without a token the page changes nothing');
 	await shows(page, '#connections', '0');
 
 	await putUnderLoad(t, pod);
@@ -73,10 +75,49 @@ test('with an admin token the page holds nothing until it is given', { timeout: 
 	assert.equal(await page.locator('#login').isVisible(), false);
 	await page.reload();
 	await shows(page, '#state', 'ready');
+
+	page.on('dialog', (dialog) => void dialog.accept());
+	await page.click('#drain');
+	await shows(page, '#drain', 'Take this pod back into service');
+	await shows(page, '#state', 'out of service');
+	await page.click('#drain');
+	await shows(page, '#state', 'ready');
 	assert.deepEqual(problems, []);
 });
 
-test('the page can change nothing, and is served safely', async (t) => {
+test('the page of one pod shows the whole fleet', { timeout: 170_000 }, async (t) => {
+	const { url: redisUrl } = await startRedis(t);
+	const [pod, other] = [
+		await startPod(t, { app: ECHO_APP, options: { redisUrl } }),
+		await startPod(t, { app: ECHO_APP, options: { redisUrl } }),
+	];
+	const browser = await startBrowser(t);
+	const { page, problems } = await openWindow(browser, pod.adminUrl);
+	const [otherId, ownId] = [(await other.status()).pod, (await pod.status()).pod];
+	await shows(page, '#pods td:first-child', otherId);
+
+	await Promise.all([connectClient(t, pod.url), putUnderLoad(t, other)]);
+	await shows(page, '#connections', String(CLIENTS + 1));
+	const rows = page.locator('#pods tr');
+	await waitFor(
+		'a rate of what the other pod receives and sends',
+		async () => {
+			const [id, workers, connections, , received, sent] = await rows.nth(1).locator('td').allTextContents();
+			const rates = [received, sent].map((text) => Number.parseFloat(text ?? ''));
+			return id === otherId && workers === '2' && connections === String(CLIENTS) && rates.every((rate) => rate > 0);
+		},
+		PATIENCE,
+	);
+	assert.equal(await rows.count(), 2);
+	assert.equal(await rows.nth(0).locator('td').first().textContent(), ownId);
+
+	other.kill('SIGTERM');
+	await waitFor('the pod that left to be gone', async () => (await rows.count()) === 1, PATIENCE);
+	await shows(page, '#connections', '1');
+	assert.deepEqual(problems, []);
+});
+
+test('without a token the page can change nothing, and it is served safely', async (t) => {
 	const pod = await startPod(t, { app: ECHO_APP });
 	const page = await send(pod.adminUrl);
 	assert.equal(page.status, 200);
@@ -86,6 +127,14 @@ test('the page can change nothing, and is served safely', async (t) => {
 		assert.equal((await send(`${pod.adminUrl}${path}`, { method: 'POST' })).status, 405, path);
 		assert.equal((await send(`${pod.adminUrl}${path}`, { method: 'HEAD' })).status, 200, path);
 	}
+	for (const [method, path] of [
+		['POST', '/drain?delayMs=0&spreadMs=0'],
+		['DELETE', '/drain'],
+		['POST', '/rebalance?connections=1&spreadMs=0'],
+	] as const) {
+		assert.equal((await send(`${pod.adminUrl}${path}`, { method })).status, 401, `${method} ${path}`);
+	}
+	assert.equal((await pod.status()).ready, true);
 	assert.equal((await send(`${pod.adminUrl}/status-page/../../package.json`)).status, 404);
 });
 

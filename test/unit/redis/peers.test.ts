@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PeerTable, parseBeatAnswer } from '../../../src/redis/peers.ts';
 
-const record = (pod: string, at: number, left = false) => ({ pod, host: `host-${pod}`, port: 9465, workers: 2, at, left });
+const record = (pod: string, at: number, left = false) => ({ pod, host: `host-${pod}`, port: 9465, workers: 2, at, left, load: undefined });
 
 test('a peer that is silent expires after its time, by the clock of Redis', () => {
 	const table = new PeerTable(2000, 30_000);
@@ -54,9 +54,18 @@ test('an answer is read leniently in its records, strictly in its shape', () => 
 	assert.deepEqual(parseBeatAnswer(['ok', 5, 'a', good, 'b', '{', 'c', '{}', 'd', 'null']), {
 		kind: 'ok',
 		now: 5,
-		records: [{ pod: 'a', host: 'h', port: 1, at: 2, workers: 3, left: false }],
+		records: [{ pod: 'a', host: 'h', port: 1, at: 2, workers: 3, left: false, load: undefined }],
 	});
 	for (const reply of [null, 'ok', [], ['ok'], ['ok', 'x']]) {
 		assert.throws(() => parseBeatAnswer(reply), TypeError);
 	}
+});
+
+test('a pod does what its workers do together; what is no load is left out', () => {
+	const load = { connections: 4, opened: 0, received: 1.5, sent: 3, published: 0 };
+	const loads = { one: load, two: load, three: { ...load, sent: 'much' }, four: null };
+	const record = JSON.stringify({ host: 'h', port: 1, at: 2, workers: 4, loads });
+	const answer = parseBeatAnswer(['ok', 5, 'a', record]);
+	assert.ok(answer.kind === 'ok');
+	assert.deepEqual(answer.records[0]?.load, { connections: 8, opened: 0, received: 3, sent: 6, published: 0 });
 });

@@ -1,16 +1,24 @@
-/** Shows the pod's status as it comes. Totals come from the workers; rates are worked out here, between two states. */
+/**
+ * Shows the fleet's status as this pod tells it. Of its own workers it tells totals, and rates are worked out here, between two states; of other
+ * pods it tells what their last heartbeats said.
+ */
 
 /**
  * @typedef {{ sessionsOpened: number, eventsIn: number, eventsOut: number, published: number }} Counters
  * @typedef {{ slot: number, state: string, pid?: number, sessions?: number, rssBytes?: number, heapBytes?: number, uptimeSeconds?: number,
  *   failures: number, counters?: Counters, eventLoop?: { activeMs: number, idleMs: number } }} Worker
- * @typedef {{ fleet: string, pod: string, version: string, node: string, pods: string[], ready: boolean, draining: boolean,
+ * @typedef {{ connections: number, opened?: number, received?: number, sent?: number, published?: number }} Load
+ * @typedef {{ pod: string, workers: number, load?: Load }} Peer
+ * @typedef {{ fleet: string, pod: string, version: string, node: string, peers: Peer[], ready: boolean, draining: boolean, cordoned: boolean,
  *   reasons: string[], connections: number, workers: Worker[] }} Status
  */
 
 const TOKEN = 'socketfleet-admin-token';
 const RETRY_MS = 2000;
 const HISTORY = 120;
+/** Connections are closed over this time when the pod is taken out of service. */
+const DRAIN_SPREAD_MS = 10_000;
+/** Name in a load, name in a worker's counters. */
 const RATES = [
 	['opened', 'sessionsOpened'],
 	['received', 'eventsIn'],
@@ -31,6 +39,7 @@ $('login').addEventListener('submit', (event) => {
 	$('login').hidden = true;
 	void watch();
 });
+$('drain').addEventListener('click', () => void drainOrUndo());
 void watch();
 
 /** Until the pod wants a token that we do not have; a pod that is away is asked again. */
@@ -56,10 +65,24 @@ function askForToken() {
 	showState('needs a token', 'warn');
 }
 
+function authorization() {
+	const token = sessionStorage.getItem(TOKEN);
+	return token === null ? {} : { Authorization: `Bearer ${token}` };
+}
+
+/** The only thing that the page can change, and only for whoever has given the admin token. */
+async function drainOrUndo() {
+	const { cordoned, pod, connections } = last.status;
+	if (cordoned) {
+		await fetch('drain', { method: 'DELETE', headers: authorization() });
+	} else if (confirm(`Close the ${count(connections)} connections of pod ${pod}? Its clients come back on other pods.`)) {
+		await fetch(`drain?delayMs=0&spreadMs=${DRAIN_SPREAD_MS}`, { method: 'POST', headers: authorization() });
+	}
+}
+
 /** An EventSource could not send the token. */
 async function readStream() {
-	const token = sessionStorage.getItem(TOKEN);
-	const response = await fetch('status/stream', { headers: token === null ? {} : { Authorization: `Bearer ${token}` } });
+	const response = await fetch('status/stream', { headers: authorization() });
 	if (response.status === 401) {
 		return 'unauthorized';
 	}
@@ -83,7 +106,6 @@ function show(status) {
 	last = { at: performance.now(), status };
 	const seconds = before ? (last.at - before.at) / 1000 : 0;
 
-	document.title = `${status.pod} of ${status.fleet}: ${count(status.connections)} connections`;
 	for (const name of ['fleet', 'pod', 'version', 'node']) {
 		$(name).textContent = status[name];
 	}
@@ -91,29 +113,54 @@ function show(status) {
 	fill('reasons', status.reasons, (item, reason) => {
 		item.textContent = reason;
 	});
-	fill('pods', status.pods, (item, pod) => {
-		item.textContent = pod;
-		item.className = pod === status.pod ? 'own' : '';
-		item.title = pod === status.pod ? 'this pod' : '';
-	});
-	draw('connections', status.connections, count(status.connections));
+	$('drain').hidden = sessionStorage.getItem(TOKEN) === null;
+	$('drain').textContent = status.cordoned ? 'Take this pod back into service' : 'Take this pod out of service';
 
 	const previous = new Map(before?.status.workers.map((worker) => [worker.pid, worker]));
 	const rates = status.workers.map((worker) => ratesOf(worker, previous.get(worker.pid), seconds));
-	for (const [id, counter] of RATES) {
-		const known = rates.map((rate) => rate?.[counter]).filter((rate) => rate !== undefined);
-		if (known.length > 0) {
-			const sum = known.reduce((total, rate) => total + rate, 0);
-			draw(id, sum, perSecond(sum));
-		}
-	}
+	showFleet(status, rates);
 	showWorkers(status.workers, rates);
 }
 
+/** This pod first, then the others; the tiles add them up. */
+function showFleet(status, rates) {
+	/** @type {Load} */
+	const own = { connections: status.connections };
+	for (const [id, counter] of RATES) {
+		own[id] = sumOf(rates.map((rate) => rate?.[counter]));
+	}
+	const pods = [{ pod: status.pod, workers: status.workers.length, load: own }, ...status.peers];
+	const connections = sumOf(pods.map(({ load }) => load?.connections));
+	document.title = `${status.fleet}: ${count(connections)} connections`;
+	draw('connections', connections, count(connections));
+	for (const [id] of RATES) {
+		// Until the second state this pod's own are not known.
+		if (own[id] !== undefined) {
+			const sum = sumOf(pods.map(({ load }) => load?.[id]));
+			draw(id, sum, perSecond(sum));
+		}
+	}
+	fill('pods', pods, (row, { pod, workers, load }, index) => {
+		row.className = index === 0 ? 'own' : '';
+		row.title = index === 0 ? 'this pod' : '';
+		const shown = RATES.map(([id]) => (load?.[id] === undefined ? '–' : perSecond(load[id])));
+		fillRow(row, [[pod], [workers], [load ? count(load.connections) : '–'], ...shown.map((text) => [text])]);
+	});
+}
+
+/** Of those that are known; undefined when none is. */
+function sumOf(values) {
+	const known = values.filter((value) => value !== undefined);
+	return known.length === 0 ? undefined : known.reduce((total, value) => total + value, 0);
+}
+
 /** @param {Status} status */
-function stateOf({ ready, draining, reasons }) {
+function stateOf({ ready, draining, cordoned, reasons }) {
 	if (draining) {
 		return ['draining', 'warn'];
+	}
+	if (cordoned) {
+		return ['out of service', 'warn'];
 	}
 	if (!ready) {
 		return ['not ready', 'bad'];
@@ -159,15 +206,18 @@ function showWorkers(workers, rates) {
 			[worker.failures, worker.failures > 0 ? 'warn' : ''],
 		];
 	});
-	fill('workers', cells, (row, texts) => {
-		while (row.children.length < texts.length) {
-			row.append(document.createElement('td'));
-		}
-		for (const [index, [text, kind = '']] of texts.entries()) {
-			row.children[index].textContent = text;
-			row.children[index].className = kind;
-		}
-	});
+	fill('workers', cells, fillRow);
+}
+
+/** Texts, each with the kind of news that it is. */
+function fillRow(row, cells) {
+	while (row.children.length < cells.length) {
+		row.append(document.createElement('td'));
+	}
+	for (const [index, [text, kind = '']] of cells.entries()) {
+		row.children[index].textContent = text;
+		row.children[index].className = kind;
+	}
 }
 
 /** One child for each item; those that are there are changed in place, so that a selection or a screen reader is not disturbed. */
@@ -181,7 +231,7 @@ function fill(id, items, update) {
 		list.append(document.createElement(tag));
 	}
 	for (const [index, item] of items.entries()) {
-		update(list.children[index], item);
+		update(list.children[index], item, index);
 	}
 }
 
