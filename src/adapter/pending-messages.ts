@@ -86,6 +86,34 @@ export class PendingMessages {
 		return given;
 	}
 
+	/**
+	 * Those before that one that have not come back. They are on the stream before it, so that they never will: the reader began, or went on
+	 * after a gap, behind them. They are no echoes to wait for.
+	 */
+	passedOverBy(mark: PublisherMark): LocalMessage[] {
+		const last = formatMark(mark);
+		const passed: LocalMessage[] = [];
+		if (this.#pending.has(last)) {
+			for (const [key, message] of this.#pending) {
+				if (key === last) {
+					break;
+				}
+				this.#pending.delete(key);
+				passed.push(message);
+			}
+		}
+		return passed;
+	}
+
+	/** The reader begins, or goes on after a gap: what Redis has may lie before that. If it comes all the same, it is as good as another's. */
+	forgetPublished(): void {
+		for (const [key, { publishedAt }] of this.#pending) {
+			if (publishedAt !== undefined) {
+				this.#pending.delete(key);
+			}
+		}
+	}
+
 	/** Gives up what was acknowledged too long ago. */
 	giveUpOverdue(): LocalMessage[] {
 		const threshold = performance.now() - ECHO_TIMEOUT_MS;

@@ -15,7 +15,7 @@ import { STREAM_START, type StreamOffset } from '../redis/stream-offset.ts';
 import { createStreamPort } from '../redis/stream-port.ts';
 import { countSubscribers, Subscriptions } from '../redis/subscriptions.ts';
 import { Carrier } from './carrier.ts';
-import { closePaced, cutConnection, silence } from './connections.ts';
+import { closePaced, cutConnection, type EngineConnection, silence } from './connections.ts';
 import type { FleetAdapter, FleetAdapterDeps } from './fleet-adapter.ts';
 import { Members } from './members.ts';
 import { createOfficialFactory, type OfficialAdapter, requestChannelOf, responseChannelOf } from './official.ts';
@@ -234,6 +234,10 @@ class StreamFleet implements FleetAdapter {
 		if (info) {
 			this.#recent.reset(info.last);
 			this.#hub.begin(info.last);
+			if (this.#connections().size > 0) {
+				// Redis was slow, or away: what the fleet has sent since they connected is missing for them.
+				this.#onGap('late_start', info.last);
+			}
 			this.#carrier.start();
 		}
 	}
@@ -264,13 +268,16 @@ class StreamFleet implements FleetAdapter {
 		if (reason === 'rewound') {
 			void this.#endEpoch();
 		}
-		const connections = new Set(
-			[...this.#adapters.values()].flatMap(({ adapter }) => [...adapter.nsp.sockets.values()].map(({ conn }) => conn)),
-		);
+		const connections = this.#connections();
 		for (const connection of connections) {
 			silence(connection);
 		}
 		void closePaced([...connections], this.#stop.signal);
+	}
+
+	/** Of every client that is connected to a namespace here. */
+	#connections(): Set<EngineConnection> {
+		return new Set([...this.#adapters.values()].flatMap(({ adapter }) => [...adapter.nsp.sockets.values()].map(({ conn }) => conn)));
 	}
 
 	/** Sessions of absent clients, whoever saved them, were saved in a history that is no more. */

@@ -31,7 +31,7 @@ export interface HubNamespace {
 	deliver(message: EntryMessage, offset: string): void;
 }
 
-export type HubGap = 'trimmed' | 'rewound' | 'sequence' | 'epoch';
+export type HubGap = 'trimmed' | 'rewound' | 'sequence' | 'epoch' | 'late_start';
 
 export interface StreamHubDeps {
 	readonly config: Config;
@@ -102,6 +102,7 @@ export class StreamHub implements Closable {
 	/** Where to begin: entries up to `cursor` are none of ours. */
 	begin(cursor: StreamOffset): void {
 		this.#cursor ??= cursor;
+		this.#pending.forgetPublished();
 	}
 
 	add(name: string, namespace: HubNamespace): void {
@@ -171,6 +172,7 @@ export class StreamHub implements Closable {
 			this.#cursor = cursor;
 		}
 		this.#sequences.clear();
+		this.#pending.forgetPublished();
 		this.#deps.onGap(reason, this.#cursor);
 	}
 
@@ -269,6 +271,7 @@ export class StreamHub implements Closable {
 		} else if (order === 'explained') {
 			this.#deps.onHole(entry.id);
 		}
+		this.#handLocally(this.#pending.passedOverBy(mark));
 		this.#deps.onEntry(entry);
 		if (this.#pending.onArrival(mark) === 'echo') {
 			this.#counters.drop('echo');
@@ -322,12 +325,21 @@ export class StreamHub implements Closable {
 		}
 	}
 
+	/** Until the stream has brought them, too, clients here are ahead of it. */
 	#deliverLocally(messages: readonly LocalMessage[]): void {
+		for (const { fields } of messages) {
+			if (this.#namespaces.has(fields.nsp)) {
+				this.#deps.onOutside(fields.nsp, true);
+			}
+		}
+		this.#handLocally(messages);
+	}
+
+	#handLocally(messages: readonly LocalMessage[]): void {
 		for (const { fields } of messages) {
 			const namespace = this.#namespaces.get(fields.nsp);
 			const message = decodeEntry(fields);
 			if (namespace && message.kind !== 'malformed') {
-				this.#deps.onOutside(fields.nsp, true);
 				this.#hand(namespace, message, `${this.#cursor ?? ''}${OUTSIDE_STREAM}`);
 			}
 		}

@@ -235,3 +235,25 @@ test('a rewound stream is read from where it is now; a namespace that throws sto
 	await new Promise(setImmediate);
 	assert.deepEqual(heard, ['y@5-0']);
 });
+
+test('own messages that the reader has passed over are delivered before the next one, and are no echoes to wait for', async (t) => {
+	const outside: boolean[] = [];
+	const { hub, heard } = createHub({ onOutside: (_nsp, isOutside) => outside.push(isOutside) });
+	t.after(() => hub.close());
+	hub.setPublisher(fakePublisher());
+	const own = (sequence: number): RawOptions => ({ mark: { publisher: 'own', sequence } });
+	hub.publish(fieldsOf('a'));
+	hub.publish(fieldsOf('b'));
+	hub.receive(at(10), [raw(12, 'b', own(2))]);
+	await new Promise(setImmediate);
+	assert.deepEqual(heard, ['a@12-0~', 'b@12-0']);
+
+	hub.publish(fieldsOf('lost with the gap'));
+	hub.onPublished({ publisher: 'own', sequence: 3 });
+	hub.skipTo('trimmed', at(20));
+	hub.publish(fieldsOf('d'));
+	hub.receive(at(20), [raw(21, 'd', own(4))]);
+	await new Promise(setImmediate);
+	assert.deepEqual(heard.slice(2), ['d@21-0']);
+	assert.deepEqual(outside, []);
+});
