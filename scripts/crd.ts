@@ -18,7 +18,7 @@ interface Row {
 
 const INTRO = `# SocketFleet: reference
 
-Generated from \`src/operator/api\`: \`npm run generate\`. How to use it: [the operator's guide](../guide/operator.md).
+Generated from \`src/operator/api\`: \`npm run generate\`. How to use it: [guide](README.md).
 
 \`apiVersion: socketfleet.dev/v1alpha1\`, \`kind: SocketFleet\`, short name \`sfleet\`. Subresources: \`status\`, \`scale\`.
 

@@ -40,7 +40,7 @@ const TARGETS: readonly Target[] = [
 	{ path: 'helm/socketfleet/values.schema.json', render: renderValuesSchema },
 	{ path: 'helm/socketfleet/README.md', render: renderChartReadme },
 	{ path: 'helm/socketfleet-operator/files/crd.yaml', render: renderCrd },
-	{ path: 'docs/reference/crd.md', render: renderCrdReference },
+	{ path: 'docs/operator/reference.md', render: renderCrdReference },
 ];
 const ROOT = join(import.meta.dirname, '..');
 

@@ -1,4 +1,5 @@
 /** Every alert: few, and by what clients notice rather than by what might cause it. Tests give each one input that fires it and input that must not. */
+import { EXPECTED_REFUSALS, UNSERVED_REASONS } from '../../src/fleet/readings.ts';
 import { type Alert, moreThan, rate, UNLESS_DRAINING } from './alert.ts';
 import {
 	ERROR_BUDGET,
@@ -19,15 +20,15 @@ const BURN_TIMES = { fastLong: '1h', fastShort: '5m', slowLong: '6h', slowShort:
 /** Below that a share says nothing: one failure at night is no incident. */
 const MIN_FAILURES_PER_SECOND = 0.01;
 
-/** Reasons that are the client's own doing, or meant: a session that ran out, a disconnect by the application, a made-up offset. */
-const EXPECTED_REFUSALS = ', result="refused", reason!~"no_session|kicked|bad_offset"';
+/** Without those that are the client's own doing, or meant: a session that ran out, a disconnect by the application, a made-up offset. */
+const UNEXPECTED_REFUSALS = `, result="refused", reason!~"${EXPECTED_REFUSALS.join('|')}"`;
 
 const lost = (time: string): string => rate('socketfleet_publish_total', time, ', result!="ok"');
 const published = (time: string): string => rate('socketfleet_publish_total', time);
 
 /** Without those that a client's nonsense or a scanner explains. */
 const unserved = (time: string): string =>
-	`(${rate('socketfleet_rejected_connections_total', time, ', reason=~"no_worker|too_many_pending|bad_proxy_header"')}
+	`(${rate('socketfleet_rejected_connections_total', time, `, reason=~"${UNSERVED_REASONS.join('|')}"`)}
   + ${rate('socketfleet_handover_failures_total', time, ', reason!="peer_gone"')})`;
 /** For each session opened: for small shares the same as for each attempt. */
 const opened = (time: string): string => rate('socketfleet_sessions_opened_total', time);
@@ -96,9 +97,9 @@ ${UNLESS_DRAINING}`,
 		key: 'recoveryRefused',
 		severity: 'warning',
 		summary: 'Clients that come back in time are not recovered and have to load their state again.',
-		expr: `${rate('socketfleet_recovery_total', 'window', EXPECTED_REFUSALS)}
+		expr: `${rate('socketfleet_recovery_total', 'window', UNEXPECTED_REFUSALS)}
   / ${rate('socketfleet_recovery_total', 'window')} > ${REFUSED_RECOVERIES}
-and ${moreThan(10, 'socketfleet_recovery_total', 'window', EXPECTED_REFUSALS)}`,
+and ${moreThan(10, 'socketfleet_recovery_total', 'window', UNEXPECTED_REFUSALS)}`,
 		for: '5m',
 		times: { window: '15m' },
 		needsRedis: true,

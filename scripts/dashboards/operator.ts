@@ -91,7 +91,7 @@ export const OPERATOR: Dashboard = {
 			title: 'Decisions',
 			panels: [
 				{
-					title: 'Pods drained before a scale-down',
+					title: 'Pods drained before they went',
 					help: 'overdue: the time for a drain was over and it still had connections.',
 					kind: 'stack',
 					unit: 'cps',

@@ -20,3 +20,12 @@ export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 		}
 	}
 }
+
+/** Time, as far as something paced needs it; tests give their own. */
+export interface Clock {
+	/** Milliseconds. */
+	now(): number;
+	sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export const SYSTEM_CLOCK: Clock = { now: Date.now, sleep };

@@ -6,6 +6,9 @@ import type { PodReadings } from './readings.ts';
 export const FLEET_PODS_SELECTOR = 'app.kubernetes.io/name=socketfleet,app.kubernetes.io/component=fleet';
 /** On a pod: since when it drains to be removed, as RFC 3339. */
 export const DRAINING_ANNOTATION = 'socketfleet.dev/draining-since';
+/** On such a pod: when it goes even if it still has connections. */
+export const DRAIN_UNTIL_ANNOTATION = 'socketfleet.dev/drain-until';
+const TEMPLATE_HASH_LABEL = 'pod-template-hash';
 
 export interface FleetPod {
 	readonly name: string;
@@ -14,12 +17,17 @@ export interface FleetPod {
 	/** Empty until it has one. */
 	readonly ip: string;
 	readonly ready: boolean;
+	/** When it last became ready or ceased to be. */
+	readonly readyChangedMs: number;
+	/** Which template of the Deployment it was made from. */
+	readonly templateHash: string;
 	readonly terminating: boolean;
 	/** When one that terminates is to be gone at the latest. */
 	readonly goneByMs: number;
 	readonly createdMs: number;
 	/** Since when it drains to be removed. */
 	readonly drainingSinceMs: number | undefined;
+	readonly drainUntilMs: number;
 	/** Why it does not run, as a sentence. */
 	readonly problem: string | undefined;
 	/** Undefined when it did not answer. */
@@ -31,18 +39,22 @@ export interface FleetPod {
 const HARMLESS = new Set(['ContainerCreating', 'PodInitializing']);
 
 export function toFleetPod(pod: KubeObject): FleetPod {
-	const { name, namespace = '', uid = '', annotations = {}, creationTimestamp = '', deletionTimestamp } = pod.metadata;
+	const { name, namespace = '', uid = '', annotations = {}, labels = {}, creationTimestamp = '', deletionTimestamp } = pod.metadata;
 	const since = Date.parse(annotations[DRAINING_ANNOTATION] ?? '');
+	const ready = conditionOf(pod, 'Ready');
 	return {
 		name,
 		namespace,
 		uid,
 		ip: pickText(pod, 'status', 'podIP'),
-		ready: conditionOf(pod, 'Ready')?.status === 'True',
+		ready: ready?.status === 'True',
+		readyChangedMs: Date.parse(ready?.lastTransitionTime ?? '') || 0,
+		templateHash: labels[TEMPLATE_HASH_LABEL] ?? '',
 		terminating: deletionTimestamp !== undefined,
 		goneByMs: Date.parse(deletionTimestamp ?? '') || 0,
 		createdMs: Date.parse(creationTimestamp) || 0,
 		drainingSinceMs: Number.isNaN(since) ? undefined : since,
+		drainUntilMs: Date.parse(annotations[DRAIN_UNTIL_ANNOTATION] ?? '') || 0,
 		problem: problemOf(pod),
 		readings: undefined,
 		reasons: [],
@@ -79,6 +91,7 @@ interface ApiCondition {
 	readonly status: string;
 	readonly reason?: string;
 	readonly message?: string;
+	readonly lastTransitionTime?: string;
 }
 
 /** A condition in the status of any object. */

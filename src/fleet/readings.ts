@@ -10,9 +10,23 @@ export interface PodReadings {
 	/** Since the pod's start: requests of sessions that arrived here and belong to another pod. */
 	readonly forwardedToPods: number;
 	readonly openedSessions: number;
+	/** Since the pod's start, as all that follow: connections that did not get in, for a reason of ours. */
+	readonly unservedConnections: number;
+	readonly recoveredClients: number;
+	/** Without those that were away too long, were disconnected by the application, or made their offset up. */
+	readonly refusedClients: number;
+	readonly published: number;
+	/** Of them: late, or lost for other pods. */
+	readonly failedPublishes: number;
 }
 
 const EXPECTED = /^(draining$|out of service on request)/;
+/** Of `socketfleet_recovery_total`: the client's own doing, or meant. The alerts leave out the same. */
+export const EXPECTED_REFUSALS = ['no_session', 'kicked', 'bad_offset'];
+/** Of `socketfleet_rejected_connections_total`: not a client's nonsense or a scanner. */
+export const UNSERVED_REASONS = ['no_worker', 'too_many_pending', 'bad_proxy_header'];
+const UNSERVED = new RegExp(`reason="(${UNSERVED_REASONS.join('|')})"`);
+const REFUSED = new RegExp(`^(?=.*result="refused")(?!.*reason="(${EXPECTED_REFUSALS.join('|')})")`);
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/;
 
 /** One line of a page of metrics; its labels as written. */
@@ -32,17 +46,23 @@ export function parseSamples(text: string): readonly Sample[] {
 
 export function parseReadings(text: string): PodReadings {
 	const samples = parseSamples(text);
-	const values = (name: string, label = ''): number[] =>
-		samples.filter((sample) => sample.name === name && sample.labels.includes(label)).map(({ value }) => value);
-	const sum = (name: string, label?: string): number => values(name, label).reduce((all, value) => all + value, 0);
+	const values = (name: string, label = /^/): number[] =>
+		samples.filter((sample) => sample.name === name && label.test(sample.labels)).map(({ value }) => value);
+	const sum = (name: string, label?: RegExp): number => values(name, label).reduce((all, value) => all + value, 0);
 	const redis = values('socketfleet_redis_up');
 	return {
 		connections: sum('socketfleet_connections'),
-		readyWorkers: sum('socketfleet_workers', 'state="ready"'),
+		readyWorkers: sum('socketfleet_workers', /state="ready"/),
 		redisUp: redis.length === 0 ? undefined : redis.every((value) => value === 1),
 		dominantPeer: sum('socketfleet_dominant_peer') > 0,
-		forwardedToPods: sum('socketfleet_forwarded_requests_total', 'target="pod"'),
+		forwardedToPods: sum('socketfleet_forwarded_requests_total', /target="pod"/),
 		openedSessions: sum('socketfleet_sessions_opened_total'),
+		unservedConnections:
+			sum('socketfleet_rejected_connections_total', UNSERVED) + sum('socketfleet_handover_failures_total', /reason="(?!peer_gone)/),
+		recoveredClients: sum('socketfleet_recovery_total', /result="recovered"/),
+		refusedClients: sum('socketfleet_recovery_total', REFUSED),
+		published: sum('socketfleet_publish_total'),
+		failedPublishes: sum('socketfleet_publish_total', /result="(?!ok")/),
 	};
 }
 

@@ -63,7 +63,8 @@ export function decideRebalance({ spec, pods, before, busy, nowMs }: RebalanceIn
 	const mean = total / loads.length;
 	const fullestPercent = Math.round((100 * Math.max(...loads.map(connectionsOf))) / mean);
 	const active = fullestPercent > (status.active ? spec.stopAtPercent : spec.startAtPercent);
-	const roundIsDue = nowMs - Date.parse(status.lastRoundAt ?? '1970-01-01T00:00:00Z') >= ROUND_MS;
+	// A last round in the future was of a clock that was put back since.
+	const roundIsDue = Math.abs(nowMs - Date.parse(status.lastRoundAt ?? '1970-01-01T00:00:00Z')) >= ROUND_MS;
 	if (!active || !roundIsDue) {
 		return { status: { ...status, active, fullestPercent }, closes: [] };
 	}

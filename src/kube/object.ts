@@ -104,6 +104,7 @@ export const RESOURCES = {
 	Pod: resource('', 'v1', 'Pod', 'pods'),
 	PodDisruptionBudget: resource('policy', 'v1', 'PodDisruptionBudget', 'poddisruptionbudgets'),
 	PodMonitor: resource('monitoring.coreos.com', 'v1', 'PodMonitor', 'podmonitors'),
+	ReplicaSet: resource('apps', 'v1', 'ReplicaSet', 'replicasets'),
 	Secret: resource('', 'v1', 'Secret', 'secrets'),
 	Service: resource('', 'v1', 'Service', 'services'),
 	ServiceAccount: resource('', 'v1', 'ServiceAccount', 'serviceaccounts'),

@@ -257,7 +257,7 @@ export const CATALOG = {
 	},
 	socketfleet_operator_drains_total: {
 		type: 'counter',
-		help: 'Pods that were drained before a scale-down; overdue ones still had connections.',
+		help: 'Pods that were drained before they went, for a scale-down or a roll-out; overdue ones still had connections.',
 		labels: { result: ['drained', 'overdue'] },
 	},
 	socketfleet_operator_rebalance_rounds_total: { type: 'counter', help: 'Rounds of a rebalance that closed connections.', labels: {} },

@@ -1,26 +1,18 @@
 /** What is to be done about a fleet now, from what is wanted and what is seen. Pure; the reconciler carries it out. */
-
-import type { FleetPod } from '../fleet/pods.ts';
 import { decideRebalance, type RebalanceDecision } from '../fleet/rebalance.ts';
 import type { EventInput } from '../kube/events.ts';
-import { type KubeObject, pick } from '../kube/object.ts';
-import type { SocketFleet } from './api/fleet.ts';
+import { pick } from '../kube/object.ts';
+import { RESUME_ANNOTATION, type RolloutStatus, type SocketFleet } from './api/fleet.ts';
 import type { DeploymentSteering } from './desired/deployment.ts';
-import { drainSeconds } from './desired/names.ts';
-import { judgeRollout, type RolloutState } from './scale/rollout.ts';
+import { decideRollout, type RolloutDecision, type RolloutInput } from './rollout/rollout.ts';
 import { decideScale, type ScaleDecision } from './scale/scale-down.ts';
 
-export interface PlanInput {
-	readonly fleet: SocketFleet;
-	readonly deployment: KubeObject | undefined;
-	readonly pods: readonly FleetPod[];
-	readonly nowMs: number;
-}
+export type PlanInput = RolloutInput;
 
 export interface Plan {
 	readonly steering: DeploymentSteering;
 	readonly scale: ScaleDecision;
-	readonly rollout: RolloutState;
+	readonly rollout: RolloutDecision;
 	readonly rebalance: RebalanceDecision;
 	readonly events: readonly EventInput[];
 	/** When to look again without being told of a change. */
@@ -29,38 +21,61 @@ export interface Plan {
 
 /** While something drains. */
 const SOON_MS = 1000;
+/** Between two pods of a roll-out. */
+const ROLLING_MS = 3000;
 /** Metrics of the pods are read this often. */
 export const OBSERVE_MS = 10_000;
 
-export function buildPlan({ fleet, deployment, pods, nowMs }: PlanInput): Plan {
+export function buildPlan(input: PlanInput): Plan {
+	const { fleet, deployment, pods, nowMs } = input;
 	const { spec } = fleet;
 	const current = pick(deployment, 'spec', 'replicas');
-	const scale = decideScale({
-		wanted: spec.replicas,
-		current: typeof current === 'number' ? current : undefined,
-		pods,
-		delayMs: spec.drain.delaySeconds * 1000,
-		drainMs: drainSeconds(spec) * 1000,
-		nowMs,
-	});
-	const rollout = judgeRollout(deployment, pods, { paced: spec.rollout.paced, nowMs });
+	const rollout = decideRollout(input);
+	const scale =
+		rollout.scale ??
+		decideScale({
+			wanted: spec.replicas,
+			current: typeof current === 'number' ? current : undefined,
+			pods,
+			delayMs: spec.drain.delaySeconds * 1000,
+			nowMs,
+		});
 	const busy = rollout.underWay || scale.state !== 'steady' || pods.some(({ terminating }) => terminating);
 	const rebalance = decideRebalance({ spec: spec.rebalance, pods, before: fleet.status?.rebalance, busy, nowMs });
 	return {
-		steering: { replicas: scale.replicas, paused: rollout.paused },
+		steering: { replicas: scale.replicas, template: rollout.template, gate: rollout.gate },
 		scale,
 		rollout,
 		rebalance,
 		events: [
-			...scaleEvents(scale, spec.replicas),
-			...rolloutEvents(rollout, deployment),
+			...scaleEvents(scale, purposeOf(rollout, scale, spec.replicas)),
+			...rolloutEvents(rollout, fleet),
 			...rebalanceEvents(rebalance, spec.rebalance.dryRun),
 		],
-		againMs: scale.victim || rollout.paused ? SOON_MS : pods.length > 0 ? OBSERVE_MS : undefined,
+		againMs: againAfter(rollout, scale, pods.length),
 	};
 }
 
-function scaleEvents({ state, victim, pardoned, replicas }: ScaleDecision, wanted: number): EventInput[] {
+function againAfter({ underWay, status }: RolloutDecision, { victim }: ScaleDecision, pods: number): number | undefined {
+	if (victim) {
+		return SOON_MS;
+	}
+	return underWay && status?.state !== 'stopped' ? ROLLING_MS : pods > 0 ? OBSERVE_MS : undefined;
+}
+
+/** What the drained pod is drained for, and what becomes of it. */
+interface Purpose {
+	readonly why: string;
+	readonly next: string;
+}
+
+function purposeOf({ underWay }: RolloutDecision, { replicas }: ScaleDecision, wanted: number): Purpose {
+	return underWay
+		? { why: 'to replace it', next: 'it is removed' }
+		: { why: `to scale down to ${wanted}`, next: `replicas go down to ${replicas}` };
+}
+
+function scaleEvents({ state, victim, pardoned }: ScaleDecision, { why, next }: Purpose): EventInput[] {
 	const kept = pardoned.map(
 		({ name }): EventInput => ({ type: 'Normal', reason: 'DrainCancelled', message: `Pod ${name} stays: it is needed after all.` }),
 	);
@@ -72,13 +87,13 @@ function scaleEvents({ state, victim, pardoned, replicas }: ScaleDecision, wante
 	switch (state) {
 		case 'draining':
 			return drainingSinceMs === undefined
-				? [...kept, { type: 'Normal', reason: 'PodDraining', message: `Draining pod ${name} to scale down to ${wanted} (${load}).` }]
+				? [...kept, { type: 'Normal', reason: 'PodDraining', message: `Draining pod ${name} ${why} (${load}).` }]
 				: kept;
 		case 'drained':
-			return [...kept, { type: 'Normal', reason: 'PodDrained', message: `Pod ${name} is empty; replicas go down to ${replicas}.` }];
+			return [...kept, { type: 'Normal', reason: 'PodDrained', message: `Pod ${name} is empty; ${next}.` }];
 		case 'overdue': {
 			const left = readings === undefined ? 'it does not answer' : `${readings.connections} connections are left and are cut`;
-			const message = `The drain of pod ${name} did not end in time: ${left}; replicas go down to ${replicas}. Raise drain.spreadSeconds or drain.marginSeconds.`;
+			const message = `The drain of pod ${name} did not end in time: ${left}; ${next}. Raise drain.spreadSeconds or drain.marginSeconds.`;
 			return [...kept, { type: 'Warning', reason: 'DrainOverdue', message }];
 		}
 		default:
@@ -86,17 +101,20 @@ function scaleEvents({ state, victim, pardoned, replicas }: ScaleDecision, wante
 	}
 }
 
-function rolloutEvents({ paused, updated, total }: RolloutState, deployment: KubeObject | undefined): EventInput[] {
-	if (!paused || pick(deployment, 'spec', 'paused') === true) {
+/** Of a roll-out that has just failed. */
+function rolloutEvents({ status }: RolloutDecision, { status: before }: SocketFleet): EventInput[] {
+	if (status === undefined || before?.rollout?.key === status.key) {
 		return [];
 	}
-	return [
-		{
-			type: 'Normal',
-			reason: 'RolloutWaits',
-			message: `${updated} of ${total} pods are new; the next waits until the one before has drained.`,
-		},
-	];
+	const [reason, what] =
+		status.state === 'stopped'
+			? ['RolloutStopped', 'The roll-out stops']
+			: ['RolloutRolledBack', 'The pods go back to the template of before'];
+	return [{ type: 'Warning', reason, message: `${what}: ${status.message}. ${howToResume(status)}` }];
+}
+
+export function howToResume({ key }: RolloutStatus): string {
+	return `Change the pod template or the bounds, or go on all the same with the annotation ${RESUME_ANNOTATION}=${key}.`;
 }
 
 function rebalanceEvents({ closes }: RebalanceDecision, dryRun: boolean): EventInput[] {

@@ -1,7 +1,7 @@
 /** What the operator does to pods: read them, mark and drain the one that goes, take marks back, close a share of connections. */
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { DRAINING_ANNOTATION, type FleetPod, toFleetPod } from '../fleet/pods.ts';
+import { DRAIN_UNTIL_ANNOTATION, DRAINING_ANNOTATION, type FleetPod, toFleetPod } from '../fleet/pods.ts';
 import { parseReadings } from '../fleet/readings.ts';
 import type { RebalanceDecision } from '../fleet/rebalance.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -12,6 +12,7 @@ import { DELETION_COST_ANNOTATION } from './api/fleet.ts';
 import type { FleetSpec } from './api/spec.ts';
 import { FIELD_MANAGER } from './children.ts';
 import type { PodAdmin } from './pod-admin.ts';
+import { drainLimitMs, drainPace } from './scale/drain.ts';
 import type { ScaleDecision } from './scale/scale-down.ts';
 
 export interface PodTools {
@@ -51,7 +52,7 @@ export function readPods({ podAdmin, adminToken, log }: PodTools, pods: readonly
 export async function carryOutScale(
 	tools: PodTools,
 	{ victim, pardoned }: ScaleDecision,
-	drain: FleetSpec['drain'],
+	spec: Pick<FleetSpec, 'drain' | 'rollout'>,
 ): Promise<readonly string[]> {
 	const problems: string[] = [];
 	for (const pod of pardoned) {
@@ -60,15 +61,17 @@ export async function carryOutScale(
 	if (!victim) {
 		return problems;
 	}
-	if (victim.drainingSinceMs === undefined) {
+	const now = tools.now?.() ?? new Date();
+	// A mark in the future was made by a clock that was put back since: it would hold the pod for as long.
+	if (victim.drainingSinceMs === undefined || victim.drainingSinceMs > now.getTime()) {
 		await annotate(tools, victim, {
-			[DRAINING_ANNOTATION]: toKubeTime(tools.now?.() ?? new Date()),
+			[DRAINING_ANNOTATION]: toKubeTime(now),
+			[DRAIN_UNTIL_ANNOTATION]: toKubeTime(new Date(now.getTime() + drainLimitMs(spec, victim))),
 			[DELETION_COST_ANNOTATION]: GOES_FIRST,
 		});
 	}
 	try {
-		const pace = { delayMs: drain.delaySeconds * 1000, spreadMs: drain.spreadSeconds * 1000 };
-		await tools.podAdmin.cordon(victim, tools.token, pace);
+		await tools.podAdmin.cordon(victim, tools.token, drainPace(spec));
 	} catch (error) {
 		// One that is not ready serves nobody: it is removed all the same.
 		if (victim.ready) {
@@ -98,7 +101,7 @@ async function unmark(tools: PodTools, pod: FleetPod): Promise<void> {
 		tools.log.warn({ pod: pod.name, err: messageOf(error) }, 'a pod that stays could not be told; tried again');
 		return;
 	}
-	await annotate(tools, pod, { [DRAINING_ANNOTATION]: null, [DELETION_COST_ANNOTATION]: null });
+	await annotate(tools, pod, { [DRAINING_ANNOTATION]: null, [DRAIN_UNTIL_ANNOTATION]: null, [DELETION_COST_ANNOTATION]: null });
 }
 
 async function annotate(

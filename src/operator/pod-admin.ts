@@ -9,13 +9,21 @@ export interface PodAdmin {
 	/** What the pod itself says is wrong with it, as sentences. */
 	reasons(pod: Address): Promise<readonly string[]>;
 	/** Out of service: readiness fails, then its connections are closed. */
-	cordon(pod: Address, token: string, pace: { readonly delayMs: number; readonly spreadMs: number }): Promise<void>;
+	cordon(pod: Address, token: string, pace: DrainPace): Promise<void>;
 	uncordon(pod: Address, token: string): Promise<void>;
 	/** Closes so many connections, evenly over the time. */
 	shed(pod: Address, token: string, connections: number, spreadMs: number): Promise<void>;
 }
 
 export type Address = Pick<FleetPod, 'name' | 'ip'>;
+
+export interface DrainPace {
+	/** Until the first close: load balancers notice within this. */
+	readonly delayMs: number;
+	readonly spreadMs: number;
+	/** The pod takes longer than `spreadMs` where this asks for it; 0: no limit. */
+	readonly maxPerSecond: number;
+}
 
 const ADMIN_PORT = 9464;
 const TIMEOUT_MS = 2000;
@@ -41,8 +49,8 @@ export function createPodAdmin(adminPort = ADMIN_PORT): PodAdmin {
 	return {
 		metrics: (pod, token) => call(pod, 'GET', '/metrics', token),
 		reasons: async (pod) => parseReasons(await call(pod, 'GET', '/readyz', '', [503])),
-		cordon: async (pod, token, { delayMs, spreadMs }) => {
-			await call(pod, 'POST', `/drain?delayMs=${delayMs}&spreadMs=${spreadMs}`, token);
+		cordon: async (pod, token, { delayMs, spreadMs, maxPerSecond }) => {
+			await call(pod, 'POST', `/drain?delayMs=${delayMs}&spreadMs=${spreadMs}&maxPerSecond=${maxPerSecond}`, token);
 		},
 		uncordon: async (pod, token) => {
 			await call(pod, 'DELETE', '/drain', token);

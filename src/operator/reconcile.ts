@@ -3,28 +3,31 @@ import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { type FleetPod, toFleetPod } from '../fleet/pods.ts';
+import type { FleetPod } from '../fleet/pods.ts';
 import type { PodReadings } from '../fleet/readings.ts';
 import type { KubeClient } from '../kube/client.ts';
+import type { Condition, ConditionStatus } from '../kube/conditions.ts';
 import { isFailure } from '../kube/errors.ts';
 import type { EventInput, EventRecorder } from '../kube/events.ts';
-import { apiVersionOf, type KubeObject, type ObjectKey, pick, pickNumber, pickText, RESOURCES } from '../kube/object.ts';
+import { apiVersionOf, type KubeObject, type ObjectKey, pick, RESOURCES } from '../kube/object.ts';
 import type { WorkResult } from '../kube/work-queue.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import { applyDefaults } from './api/defaults.ts';
 import { FINALIZER, PAUSED_ANNOTATION, type SocketFleet } from './api/fleet.ts';
 import type { Cache } from './cache.ts';
 import { applyChildren, FIELD_MANAGER, pruneChildren } from './children.ts';
-import { buildDeployment } from './desired/deployment.ts';
+import { buildPodTemplate } from './desired/deployment.ts';
 import { buildDesired } from './desired/desired.ts';
-import { drainSeconds, type FleetInput } from './desired/names.ts';
+import { drainSeconds, type FleetInput, type Labels, toSelector } from './desired/names.ts';
 import { isRotationRefused } from './desired/secrets.ts';
 import { buildPlan, OBSERVE_MS } from './plan.ts';
 import { carryOutScale, type PodTools, readPods, shedConnections } from './pod-actions.ts';
 import type { PodAdmin } from './pod-admin.ts';
-import { judgeRollout } from './scale/rollout.ts';
+import { type Revisions, toRevisions } from './rollout/revisions.ts';
+import { needsRevisions } from './rollout/rollout.ts';
 import { readSecrets } from './secret-reader.ts';
-import { buildStatus, type StatusInput } from './status.ts';
+import { buildStatus } from './status.ts';
+import type { StatusInput } from './verdicts.ts';
 
 export interface ReconcilerOptions {
 	readonly client: KubeClient;
@@ -79,9 +82,6 @@ export class Reconciler {
 		const input = toInput(fleet);
 		const isPaused = fleet.metadata.annotations?.[PAUSED_ANNOTATION] === 'true';
 		const deployment = cache.children.get('Deployment')?.get(key);
-		if (!isPaused) {
-			await this.#holdRollout(fleet, deployment);
-		}
 		const { secrets, lookup, token, adminToken } = await readSecrets(client, input);
 		const tools: PodTools = { ...this.#options, token, adminToken };
 		const pods = await readPods(tools, cache.podsOf(input));
@@ -90,11 +90,12 @@ export class Reconciler {
 			await this.#report(key, { fleet, deployment, pods, plan: undefined, problems: [], now });
 			return { kind: 'requeue', afterMs: OBSERVE_MS };
 		}
-		const plan = buildPlan({ fleet, deployment, pods, nowMs: now.getTime() });
+		const revisions = await this.#revisions(deployment, pods.length);
+		const plan = buildPlan({ fleet, deployment, wanted: buildPodTemplate(input), revisions, pods, nowMs: now.getTime() });
 		const desired = buildDesired(input, { steering: plan.steering, lookup, random: randomWord });
 		const children = { client, cache, fleet, secrets };
 		// Marks before replicas: a ReplicaSet that already removes a pod reads no mark that comes later.
-		const podProblems = await carryOutScale(tools, plan.scale, fleet.spec.drain);
+		const podProblems = await carryOutScale(tools, plan.scale, fleet.spec);
 		const problems = [
 			...(isRotationRefused(input, lookup)
 				? ['fleetKey.rotation can only be raised by one at a time, and each step must be rolled out: set it back']
@@ -114,16 +115,14 @@ export class Reconciler {
 		return againMs === undefined ? DONE : { kind: 'requeue', afterMs: againMs };
 	}
 
-	/** Before anything that takes time: a pod that does not answer must not let the next one go. */
-	async #holdRollout(fleet: SocketFleet, deployment: KubeObject | undefined): Promise<void> {
-		const { client, cache } = this.#options;
-		const input = toInput(fleet);
-		const pods = cache.podsOf(input).map(toFleetPod);
-		const { paused } = judgeRollout(deployment, pods, { paced: fleet.spec.rollout.paced, nowMs: this.#now().getTime() });
-		if (paused && pick(deployment, 'spec', 'paused') !== true) {
-			const held = buildDeployment(input, { replicas: pickNumber(deployment, ['spec', 'replicas']), paused });
-			await applyChildren({ client, cache, fleet, secrets: [] }, [held]);
+	async #revisions(deployment: KubeObject | undefined, pods: number): Promise<Revisions | undefined> {
+		if (deployment === undefined || !needsRevisions(deployment, pods)) {
+			return undefined;
 		}
+		const { namespace = '' } = deployment.metadata;
+		const labelSelector = toSelector(pick(deployment, 'spec', 'selector', 'matchLabels') as Labels);
+		const { items } = await this.#options.client.list(RESOURCES.ReplicaSet, { namespace, labelSelector });
+		return toRevisions(deployment, items);
 	}
 
 	/** A fleet that goes: its connections are closed at the pace of a drain, then the garbage collector removes what it owned. */
@@ -169,7 +168,7 @@ export class Reconciler {
 		const { name, namespace = '' } = fleet.metadata;
 		const object = { apiVersion: apiVersionOf(RESOURCES.SocketFleet), kind: 'SocketFleet', metadata: { name, namespace }, status };
 		cache.fleets.remember(await client.apply(RESOURCES.SocketFleet, object, { fieldManager: FIELD_MANAGER, subresource: 'status' }));
-		await this.#say(fleet, degradedEvents(fleet, status.conditions));
+		await this.#say(fleet, alarms(fleet, status.conditions));
 	}
 
 	/** With the version that was seen: a finalizer that someone else set in between must not get lost. */
@@ -210,23 +209,27 @@ export class Reconciler {
 
 async function cordonQuietly(tools: PodTools, pod: FleetPod, spreadMs: number): Promise<void> {
 	try {
-		await tools.podAdmin.cordon(pod, tools.token, { delayMs: 0, spreadMs });
+		await tools.podAdmin.cordon(pod, tools.token, { delayMs: 0, spreadMs, maxPerSecond: 0 });
 	} catch (error) {
 		tools.log.info({ pod: pod.name, err: messageOf(error) }, 'a pod of a fleet that goes could not be told');
 	}
 }
 
-/** When a fleet becomes degraded, or in another way than before; a number that changes in the sentence is no other way. */
-function degradedEvents(
-	fleet: SocketFleet,
-	conditions: readonly { type: string; status: string; message: string; reason: string }[],
-): EventInput[] {
-	const find = (list: typeof conditions | undefined) => list?.find(({ type }) => type === 'Degraded');
-	const now = find(conditions);
-	const shape = (message: string): string => message.replaceAll(/\d+/g, '0');
-	return now?.status === 'True' && shape(pickText(find(fleet.status?.conditions), 'message')) !== shape(now.message)
-		? [{ type: 'Warning', reason: now.reason, message: now.message }]
-		: [];
+/** The status of a condition that tells of something wrong. */
+const WRONG: Readonly<Record<string, ConditionStatus>> = {
+	Degraded: 'True',
+	RedisReachable: 'False',
+	RecoveryWindowCovered: 'False',
+	AffinityHealthy: 'False',
+};
+
+/** When something goes wrong, or in another way than before; a number that changes in the sentence is no other way. */
+function alarms({ status }: SocketFleet, conditions: readonly Condition[]): EventInput[] {
+	const shape = (condition: Condition | undefined): string => `${condition?.status} ${condition?.message.replaceAll(/\d+/g, '0')}`;
+	const isNew = (now: Condition): boolean => shape(status?.conditions?.find(({ type }) => type === now.type)) !== shape(now);
+	return conditions
+		.filter((now) => WRONG[now.type] === now.status && isNew(now))
+		.map(({ reason, message }) => ({ type: 'Warning', reason, message }));
 }
 
 function toInput({ metadata: { name, namespace = '' }, spec }: SocketFleet): FleetInput {

@@ -39,6 +39,7 @@ type Guard = 'open' | 'admin' | 'operator';
 
 const MAX_DELAY_MS = 3_600_000;
 const MAX_CONNECTIONS = 10_000_000;
+const MAX_PER_SECOND = 1_000_000;
 
 export class AdminServer {
 	readonly #config: Config;
@@ -158,7 +159,11 @@ function operatorRoutes(sources: AdminSources): Record<string, Record<string, { 
 				guard: 'operator',
 				handle: (req, res) => {
 					const query = queryOf(req);
-					sources.cordon({ delayMs: wholeOf(query, 'delayMs', MAX_DELAY_MS), spreadMs: wholeOf(query, 'spreadMs', MAX_DELAY_MS) });
+					sources.cordon({
+						delayMs: wholeOf(query, 'delayMs', MAX_DELAY_MS),
+						spreadMs: wholeOf(query, 'spreadMs', MAX_DELAY_MS),
+						maxPerSecond: query.has('maxPerSecond') ? wholeOf(query, 'maxPerSecond', MAX_PER_SECOND) : 0,
+					});
 					answer(res, 202, { cordoned: true });
 				},
 			},

@@ -79,7 +79,7 @@ class Pod {
 				setLogLevel: (level) => this.#setLogLevel(level),
 				cordon: (options) => this.#shedder?.cordon(options),
 				uncordon: () => this.#shedder?.uncordon(),
-				shed: async (count, spreadMs) => (await this.#shedder?.shed(count, spreadMs, 'rebalance')) ?? 0,
+				shed: async (count, spreadMs) => (await this.#shedder?.shed(count, spreadMs)) ?? 0,
 			},
 			log,
 		);

@@ -2,7 +2,7 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { sleep } from '../base/deadline.ts';
+import { type Clock, SYSTEM_CLOCK } from '../base/deadline.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { Engine } from './engine.ts';
 
@@ -20,14 +20,6 @@ export interface DrainOptions {
 	/** Given by tests. */
 	readonly clock?: Clock;
 }
-
-interface Clock {
-	/** Milliseconds. */
-	now(): number;
-	sleep(ms: number): Promise<void>;
-}
-
-const SYSTEM_CLOCK: Clock = { now: Date.now, sleep };
 
 export interface DrainResult {
 	/** Sessions and tunnels that were closed in order. */

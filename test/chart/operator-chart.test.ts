@@ -33,6 +33,7 @@ test('the rights are those of the kinds that are watched, and no more', () => {
 		'/events': ['create', 'get', 'patch'],
 		'/pods': ['list', 'patch', 'watch'],
 		'/secrets': ['create', 'delete', 'get', 'patch'],
+		'apps/replicasets': ['list'],
 		'socketfleet.dev/socketfleets': ['list', 'patch', 'watch'],
 		'socketfleet.dev/socketfleets/status': ['patch'],
 	});

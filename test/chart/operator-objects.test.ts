@@ -90,7 +90,7 @@ function compare(values: Tree): void {
 	const spec = applyDefaults(toSpec(merge(DEFAULTS, values)));
 	const built = buildDesired(
 		{ name: 'sf', namespace: 'demo', spec },
-		{ steering: { replicas: spec.replicas, paused: false }, lookup: () => undefined, random: (length) => 'x'.repeat(length) },
+		{ steering: { replicas: spec.replicas }, lookup: () => undefined, random: (length) => 'x'.repeat(length) },
 	);
 	assert.deepEqual(byName(built.map(normalize)), byName(rendered.map(normalize)));
 }
@@ -101,10 +101,12 @@ function byName(objects: readonly KubeObject[]): Record<string, KubeObject> {
 	);
 }
 
-/** What is meant to differ: who made it, generated secrets, who owns `replicas`, and what the autoscaler scales. */
+/** What is meant to differ: who made it, the operator's own mark, generated secrets, who owns `replicas`, and what the autoscaler scales. */
 function normalize(object: KubeObject): KubeObject {
 	const { 'helm.sh/chart': _chart, 'app.kubernetes.io/managed-by': _by, ...labels } = object.metadata.labels ?? {};
-	const { namespace: _namespace, ...metadata } = object.metadata;
+	const { namespace: _namespace, annotations = {}, ...others } = object.metadata;
+	const { 'socketfleet.dev/template': _template, ...foreign } = annotations;
+	const metadata = { ...others, ...(Object.keys(foreign).length === 0 ? {} : { annotations: foreign }) };
 	const { data, stringData, ...rest } = object as KubeObject & { data?: Tree; stringData?: Tree };
 	const common = { ...rest, metadata: { ...metadata, labels } } as KubeObject;
 	if (object.kind === 'Secret') {

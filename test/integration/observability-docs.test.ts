@@ -12,6 +12,7 @@ const PAGES = globSync(
 		'docs/runbooks/*.md',
 		'docs/promises.md',
 		'docs/guide/observability.md',
+		'docs/{operator,concepts}/*.md',
 		'docs/recipes/alertmanager/*.md',
 		'docs/reference/{alerts,dashboards}.md',
 	],

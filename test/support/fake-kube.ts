@@ -108,6 +108,11 @@ export class FakeKube implements KubeClient {
 		}
 	}
 
+	/** All of a kind, as they are now: to read only. */
+	objects(resource: Resource): KubeObject[] {
+		return [...this.#objects.entries()].filter(([id]) => id.startsWith(`${resource.plural} `)).map(([, object]) => object);
+	}
+
 	names(resource: Resource): string[] {
 		return [...this.#objects.keys()]
 			.filter((id) => id.startsWith(`${resource.plural} `))

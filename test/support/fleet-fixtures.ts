@@ -6,7 +6,20 @@ import { applyDefaults, type PartialSpec } from '../../src/operator/api/defaults
 import type { SocketFleet } from '../../src/operator/api/fleet.ts';
 
 export function readings(connections: number, more: Partial<PodReadings> = {}): PodReadings {
-	return { connections, readyWorkers: 2, redisUp: true, dominantPeer: false, forwardedToPods: 0, openedSessions: 0, ...more };
+	return {
+		connections,
+		readyWorkers: 2,
+		redisUp: true,
+		dominantPeer: false,
+		forwardedToPods: 0,
+		openedSessions: 0,
+		unservedConnections: 0,
+		recoveredClients: 0,
+		refusedClients: 0,
+		published: 0,
+		failedPublishes: 0,
+		...more,
+	};
 }
 
 /** Ready, with so many connections, or silent: it does not answer. */
@@ -17,10 +30,13 @@ export function pod(name: string, connections: number | 'silent' = 0, more: Part
 		uid: `uid-${name}`,
 		ip: '10.0.0.1',
 		ready: true,
+		readyChangedMs: 0,
+		templateHash: 'new',
 		terminating: false,
 		goneByMs: 0,
 		createdMs: 0,
 		drainingSinceMs: undefined,
+		drainUntilMs: (more.drainingSinceMs ?? 0) + 30_000,
 		problem: undefined,
 		reasons: [],
 		readings: connections === 'silent' ? undefined : readings(connections),

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { createSilentLogger } from '../../src/base/log.ts';
 import type { EventInput } from '../../src/kube/events.ts';
-import { type KubeObject, keyOf, pick, pickNumber, RESOURCES } from '../../src/kube/object.ts';
+import { type KubeObject, keyOf, pick, RESOURCES } from '../../src/kube/object.ts';
 import type { WorkResult } from '../../src/kube/work-queue.ts';
 import { createMetrics } from '../../src/metrics/registry.ts';
-import { DELETION_COST_ANNOTATION } from '../../src/operator/api/fleet.ts';
 import { Cache } from '../../src/operator/cache.ts';
-import type { PodAdmin } from '../../src/operator/pod-admin.ts';
+import type { DrainPace, PodAdmin } from '../../src/operator/pod-admin.ts';
 import { Reconciler } from '../../src/operator/reconcile.ts';
+import { DeploymentController, isReady, type PodWork } from './deployment-controller.ts';
 import { FakeKube } from './fake-kube.ts';
 import type { Scope } from './redis-server.ts';
 
@@ -21,19 +21,36 @@ const LABELS = {
 	'app.kubernetes.io/component': 'fleet',
 };
 
+/** Until a pod is ready, until its readiness is seen to fail, and until one that was told to go is gone. */
+const START_MS = 2000;
+const NOTICE_MS = 2000;
+const END_MS = 3000;
+
 export class FleetWorld {
 	readonly kube = new FakeKube();
 	readonly events: EventInput[] = [];
 	/** By pod. */
 	readonly connections = new Map<string, number>();
-	readonly cordoned = new Set<string>();
 	/** Pods that ended, in order, with the connections they still had. */
 	readonly removed: string[] = [];
 	readonly calls: string[] = [];
+	/** Of the whole fleet. */
+	readonly closedPerSecond: number[] = [];
+	/** Why a pod does not come up, as a container's waiting state. */
+	waiting: (pod: KubeObject) => { readonly reason: string; readonly message: string } | undefined = () => undefined;
+	/** More metrics of a pod. */
+	metricsOf: (pod: KubeObject) => string = () => '';
+	readonly #cordons = new Map<string, DrainPace & { readonly sinceMs: number; readonly connections: number }>();
+	readonly #deployments = new DeploymentController(
+		this.kube,
+		{ namespace: NAMESPACE, name: NAME },
+		{ create: (metadata) => this.#createPod(metadata), remove: (pod) => this.#removePod(pod) },
+	);
+	/** By which the operator's clock is ahead of the cluster's. */
+	skewMs = 0;
 	nowMs = Date.parse('2026-01-01T00:00:00Z');
 	cache: Cache;
 	#reconciler: Reconciler;
-	#created = 0;
 	#resource = 0;
 
 	constructor(t: Scope) {
@@ -79,6 +96,15 @@ export class FleetWorld {
 		}
 	}
 
+	/** Until so many pods are ready and nothing is under way. */
+	async settled(pods: number): Promise<void> {
+		await this.run(() => this.pods().length === pods && this.condition('Ready') === 'True AllReady' && this.isQuiet());
+	}
+
+	isQuiet(): boolean {
+		return this.condition('Progressing') === 'False Stable' && this.kube.objects(RESOURCES.Pod).length === this.pods().length;
+	}
+
 	fleet(): KubeObject | undefined {
 		return this.cache.fleets.get(keyOf({ namespace: NAMESPACE, name: NAME }));
 	}
@@ -91,40 +117,104 @@ export class FleetWorld {
 		return found ? `${found.status} ${found.reason}` : 'none';
 	}
 
+	/** Those that are not on their way out. */
 	pods(): string[] {
-		return this.kube.names(RESOURCES.Pod);
+		const pods = this.kube.objects(RESOURCES.Pod).filter(({ metadata }) => metadata.namespace === NAMESPACE);
+		return pods.filter(({ metadata }) => metadata.deletionTimestamp === undefined).map(({ metadata }) => metadata.name);
 	}
 
-	/** The Deployment controller: pods come and go until there are as many as it says; those with the lowest cost go first. */
+	/** An annotation of the pod template, by pod. */
+	annotations(name: string): string[] {
+		return this.pods().map((pod) => this.#pod(pod).metadata.annotations?.[name] ?? '');
+	}
+
+	get cordoned(): string[] {
+		return [...this.#cordons.keys()];
+	}
+
+	#pod(name: string): KubeObject {
+		const pod = this.kube.objects(RESOURCES.Pod).find(({ metadata }) => metadata.name === name);
+		assert.ok(pod, name);
+		return pod;
+	}
+
+	/** A second of the world: controllers act, kubelets tell, pods that drain close connections at their pace, and clients come back. */
 	turn(): void {
-		const deployment = this.cache.children.get('Deployment')?.get(keyOf({ namespace: NAMESPACE, name: NAME }));
-		const wanted = pickNumber(deployment, ['spec', 'replicas']);
-		const pods = [...this.cache.podsOf({ namespace: NAMESPACE, name: NAME })].sort((a, b) => costOf(a) - costOf(b));
-		for (let missing = wanted - pods.length; missing > 0; missing--) {
-			this.#createPod();
+		this.#deployments.sync(this.nowMs);
+		let closed = 0;
+		for (const pod of this.kube.objects(RESOURCES.Pod)) {
+			closed += pod.metadata.deletionTimestamp === undefined ? this.#live(pod) : this.#end(pod);
 		}
-		for (const pod of pods.slice(0, Math.max(0, pods.length - wanted))) {
-			const { name } = pod.metadata;
-			this.removed.push(`${name}:${this.connections.get(name) ?? 0}`);
-			this.connections.delete(name);
+		this.closedPerSecond.push(closed);
+		this.#comeBack(closed);
+	}
+
+	#live(pod: KubeObject): number {
+		const { name } = pod.metadata;
+		const cordon = this.#cordons.get(name);
+		const age = this.nowMs - Date.parse(pod.metadata.creationTimestamp ?? '');
+		const waiting = this.waiting(pod);
+		this.#tell(pod, age >= START_MS && !waiting && (cordon === undefined || this.nowMs - cordon.sinceMs < NOTICE_MS), waiting);
+		if (cordon === undefined || this.nowMs - cordon.sinceMs < cordon.delayMs) {
+			return 0;
+		}
+		const open = this.connections.get(name) ?? 0;
+		const perSecond = Math.ceil((cordon.connections * 1000) / Math.max(1000, cordon.spreadMs));
+		const closing = Math.min(open, perSecond, cordon.maxPerSecond === 0 ? open : cordon.maxPerSecond);
+		this.connections.set(name, open - closing);
+		return closing;
+	}
+
+	/** What a pod still has when it is told to go is closed then. */
+	#end({ metadata: { name, deletionTimestamp = '' } }: KubeObject): number {
+		const left = this.connections.get(name) ?? 0;
+		this.connections.delete(name);
+		this.#cordons.delete(name);
+		if (this.nowMs - Date.parse(deletionTimestamp) >= END_MS) {
 			this.kube.drop(RESOURCES.Pod, { namespace: NAMESPACE, name });
 		}
-		for (const name of this.cordoned) {
-			this.connections.set(name, Math.max(0, (this.connections.get(name) ?? 0) - 5));
-		}
-		if (deployment) {
-			const status = { replicas: this.pods().length, updatedReplicas: this.pods().length };
-			this.kube.seed(RESOURCES.Deployment, { ...deployment, metadata: { ...deployment.metadata, namespace: NAMESPACE }, status });
+		return left;
+	}
+
+	#comeBack(clients: number): void {
+		const ready = this.kube.objects(RESOURCES.Pod).filter((pod) => isReady(pod) && pod.metadata.deletionTimestamp === undefined);
+		for (let client = 0; client < clients && ready.length > 0; client++) {
+			const name = ready[client % ready.length]?.metadata.name ?? '';
+			this.connections.set(name, (this.connections.get(name) ?? 0) + 1);
 		}
 	}
 
-	#createPod(): void {
-		const name = `chat-${++this.#created}`;
+	#tell(pod: KubeObject, ready: boolean, waiting: object | undefined): void {
+		if (isReady(pod) !== ready || waiting) {
+			const condition = { type: 'Ready', status: ready ? 'True' : 'False', lastTransitionTime: this.#time() };
+			const containerStatuses = waiting ? [{ state: { waiting } }] : [];
+			const { namespace = NAMESPACE, name } = pod.metadata;
+			const status = { ...(pod.status as object), conditions: [condition], containerStatuses };
+			this.kube.seed(RESOURCES.Pod, { ...pod, metadata: { ...pod.metadata, namespace, name }, status });
+		}
+	}
+
+	#createPod(metadata: Parameters<PodWork['create']>[0]): void {
+		const { name } = metadata;
 		this.connections.set(name, 0);
 		this.kube.seed(RESOURCES.Pod, {
-			metadata: { namespace: NAMESPACE, name, labels: LABELS, creationTimestamp: '2026-01-01T00:00:00Z' },
-			status: { podIP: `10.0.0.${this.#created}`, phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
+			metadata: { ...metadata, namespace: NAMESPACE, creationTimestamp: this.#time() },
+			status: {
+				podIP: `10.0.0.${name.slice(NAME.length + 1)}`,
+				phase: 'Running',
+				conditions: [{ type: 'Ready', status: 'False', lastTransitionTime: this.#time() }],
+			},
 		});
+	}
+
+	#removePod(pod: KubeObject): void {
+		const { namespace = NAMESPACE, name } = pod.metadata;
+		this.removed.push(`${name}:${this.connections.get(name) ?? 0}`);
+		this.kube.seed(RESOURCES.Pod, { ...pod, metadata: { ...pod.metadata, namespace, name, deletionTimestamp: this.#time() } });
+	}
+
+	#time(): string {
+		return `${new Date(this.nowMs).toISOString().slice(0, 19)}Z`;
 	}
 
 	#createCache(): Cache {
@@ -145,7 +235,7 @@ export class FleetWorld {
 			},
 			metrics: createMetrics('operator'),
 			log: createSilentLogger(),
-			now: () => new Date(this.nowMs),
+			now: () => new Date(this.nowMs + this.skewMs),
 		});
 	}
 
@@ -156,15 +246,20 @@ export class FleetWorld {
 			this.calls.push(call);
 		};
 		return {
-			metrics: ({ name }) => Promise.resolve(`socketfleet_connections{transport="websocket"} ${this.connections.get(name) ?? 0}\n`),
+			metrics: ({ name }) =>
+				Promise.resolve(
+					`socketfleet_connections{transport="websocket"} ${this.connections.get(name) ?? 0}\n${this.metricsOf(this.#pod(name))}`,
+				),
 			reasons: () => Promise.resolve([]),
-			cordon: async ({ name }) => {
+			cordon: async ({ name }, _token, pace) => {
 				await act(`cordon ${name}`);
-				this.cordoned.add(name);
+				if (!this.#cordons.has(name)) {
+					this.#cordons.set(name, { ...pace, sinceMs: this.nowMs, connections: this.connections.get(name) ?? 0 });
+				}
 			},
 			uncordon: async ({ name }) => {
 				await act(`uncordon ${name}`);
-				this.cordoned.delete(name);
+				this.#cordons.delete(name);
 			},
 			shed: async ({ name }, _token, count) => {
 				await act(`shed ${name} ${count}`);
@@ -191,8 +286,4 @@ export class FleetWorld {
 			this.kube.drop(resource, ref);
 		}
 	}
-}
-
-function costOf({ metadata: { annotations = {} } }: KubeObject): number {
-	return Number(annotations[DELETION_COST_ANNOTATION] ?? 0);
 }

@@ -61,6 +61,15 @@ const STATUS: JsonSchema = {
 				fullestPercent: number('The fullest pod in percent of the mean.'),
 			},
 		},
+		rollout: {
+			type: 'object',
+			description: 'A roll-out that did not do well. Absent otherwise.',
+			properties: {
+				key: text('Which one: a hash of the pod template and of its bounds.'),
+				state: text('What became of it.', { enum: ['stopped', 'rolledBack'] }),
+				message: text('What passed which bound.'),
+			},
+		},
 		conditions: {
 			type: 'array',
 			description: 'Aspects of the fleet.',

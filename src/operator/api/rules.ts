@@ -53,10 +53,19 @@ export const ROLLOUT_RULES: readonly Rule[] = [
 		fieldPath: '.maxSurge',
 	},
 	{
-		rule: "!self.paced || (string(self.maxSurge) == '1' && string(self.maxUnavailable) == '0' && self.minReadySeconds >= 2)",
-		message:
-			'a paced roll-out replaces one pod at a time: it needs maxSurge 1, maxUnavailable 0 and minReadySeconds of at least 2, or set paced to false',
+		rule: "!self.paced || (string(self.maxSurge) == '1' && string(self.maxUnavailable) == '0')",
+		message: 'a paced roll-out replaces one pod at a time: it needs maxSurge 1 and maxUnavailable 0, or set paced to false',
 		fieldPath: '.paced',
+	},
+	{
+		rule: 'self.paced || self.maxSessionsPerSecond == 0',
+		message: 'a budget can be kept only when the operator drains the pods: set paced to true',
+		fieldPath: '.maxSessionsPerSecond',
+	},
+	{
+		rule: "self.paced || self.onFailure == 'stop'",
+		message: 'only a paced roll-out is judged and can be rolled back: set paced to true',
+		fieldPath: '.onFailure',
 	},
 ];
 
@@ -97,6 +106,12 @@ export const SPEC_RULES: readonly Rule[] = [
 		rule: "!self.autoscaling.enabled || self.autoscaling.targetCpuPercent == 0 || (has(self.resources.requests) && 'cpu' in self.resources.requests)",
 		message: 'autoscaling.targetCpuPercent is a percentage of resources.requests.cpu: set the request, or targetCpuPercent to 0',
 		fieldPath: '.autoscaling.targetCpuPercent',
+	},
+	{
+		rule: "self.rollout.onFailure == 'stop' || size(self.app.files) == 0",
+		message:
+			'rollBack brings back the pod template, and app.files are not in it: put the application into an image, or set rollout.onFailure to stop',
+		fieldPath: '.rollout.onFailure',
 	},
 	{
 		rule: '!(self.monitoring.podMonitor.enabled && self.monitoring.serviceMonitor.enabled)',

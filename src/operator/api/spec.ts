@@ -1,4 +1,4 @@
-/** What a SocketFleet asks for. Keys, defaults and meaning are the chart's values; what differs is in `docs/guide/operator.md`. */
+/** What a SocketFleet asks for. Keys, defaults and meaning are the chart's values; what differs is in `docs/operator/README.md`. */
 import { REBALANCE_DEFAULTS } from '../../fleet/rebalance.ts';
 import { configField } from './config-field.ts';
 import {
@@ -204,8 +204,31 @@ const rollout = object(
 		maxUnavailable: numberOrPercent('Pods missing during a roll-out, number or percent.', 0),
 		minReadySeconds: whole('Seconds that a pod must be ready before the next one goes.', 5, 0, 3600),
 		paced: flag(
-			"The next pod is replaced only when the one before it has drained and is gone: one pod's clients come back at a time.",
+			"The operator drains each pod before it lets the Deployment remove it, and the next one only when it is gone: one pod's clients come back at a time. What follows needs it.",
 			true,
+		),
+		maxSessionsPerSecond: whole(
+			'Budget of the fleet: no drain of the operator, for a roll-out or a scale-down, closes more sessions in a second. A drain then takes longer than `drain.spreadSeconds` where it must. 0: no limit.',
+			0,
+			0,
+			1_000_000,
+		),
+		minRecoveredPercent: whole(
+			'The roll-out has failed when the new pods recover fewer of the clients that come back to them, in percent of at least 20. 0: not judged.',
+			80,
+			0,
+			100,
+		),
+		maxErrorPercent: whole(
+			'The roll-out has failed when the new pods turn away more connections, or fail to publish more messages, in percent of at least 20. 100: not judged.',
+			5,
+			0,
+			100,
+		),
+		onFailure: oneOf(
+			'What becomes of a roll-out that has failed. `stop`: no further pod is replaced. `rollBack`: the pods get the template of before; also when a new pod is not ready within ten minutes. Either way until the template or the bounds change, or the annotation `socketfleet.dev/resume` says to go on.',
+			'stop',
+			['stop', 'rollBack'],
 		),
 	},
 	ROLLOUT_RULES,

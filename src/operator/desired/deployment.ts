@@ -1,7 +1,8 @@
 /** The Deployment of the pods. */
 import { createHash } from 'node:crypto';
-import type { KubeObject } from '../../kube/object.ts';
+import { type KubeObject, pick, pickNumber } from '../../kube/object.ts';
 import type { JsonObject } from '../api/field.ts';
+import { TEMPLATE_ANNOTATION } from '../api/fleet.ts';
 import type { FleetSpec } from '../api/spec.ts';
 import { buildEnv } from './env.ts';
 import {
@@ -16,33 +17,77 @@ import {
 	serviceAccountName,
 } from './names.ts';
 import { frame } from './object.ts';
+import { shortHash } from './short-hash.ts';
 
-/** What the plan decides anew each time: how many pods there may be, and whether the roll-out waits. */
+/** What the plan decides anew each time. */
 export interface DeploymentSteering {
 	readonly replicas: number;
-	readonly paused: boolean;
+	/** Instead of what the spec says. */
+	readonly template?: PodTemplate | undefined;
+	/** While the operator leads a roll-out. */
+	readonly gate?: RolloutGate | undefined;
 }
 
-export function buildDeployment(fleet: FleetInput, { replicas, paused }: DeploymentSteering): KubeObject {
-	const { maxSurge, maxUnavailable, minReadySeconds } = fleet.spec.rollout;
-	// Once all new pods are available a Deployment removes the last old one though it is paused: none is, as long as one drains.
-	// https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/controller/deployment/sync.go (scale, IsSaturated)
-	const readySeconds = paused ? Math.max(minReadySeconds, graceSeconds(fleet.spec)) : minReadySeconds;
+export interface PodTemplate {
+	/** Of what was asked for; the API server writes it otherwise. */
+	readonly hash: string;
+	readonly body: JsonObject;
+}
+
+/**
+ * No new pod counts as available, however long it is ready: so a Deployment removes as many old pods as `maxUnavailable` allows in all, and
+ * then no more, whether an operator runs or not.
+ * https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/controller/deployment/rolling.go (reconcileOldReplicaSets)
+ */
+export interface RolloutGate {
+	readonly maxUnavailable: number;
+}
+
+/** A year. */
+const NEVER_S = 31_536_000;
+/** Must be above minReadySeconds; this one means none. */
+const NO_DEADLINE_S = 2_147_483_647;
+
+export function buildDeployment(fleet: FleetInput, steering: DeploymentSteering): KubeObject {
+	const { hash, body } = steering.template ?? buildPodTemplate(fleet);
 	return frame(
 		fleet,
 		'Deployment',
-		{},
+		{ annotations: { [TEMPLATE_ANNOTATION]: hash } },
 		{
 			spec: {
-				replicas,
-				...(paused ? { paused } : {}),
-				minReadySeconds: readySeconds,
-				strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge, maxUnavailable } },
+				replicas: steering.replicas,
+				...pace(fleet.spec.rollout, steering.gate),
 				selector: { matchLabels: selectorLabels(fleet) },
-				template: { metadata: podMetadata(fleet), spec: podSpec(fleet) },
+				template: body,
 			},
 		},
 	);
+}
+
+export function buildPodTemplate(fleet: FleetInput): PodTemplate {
+	const body = { metadata: podMetadata(fleet), spec: podSpec(fleet) };
+	return { hash: shortHash(body), body };
+}
+
+/** That of a Deployment that is there. */
+export function readPodTemplate(deployment: KubeObject): PodTemplate {
+	return {
+		hash: deployment.metadata.annotations?.[TEMPLATE_ANNOTATION] ?? '',
+		body: pick(deployment, 'spec', 'template') as JsonObject,
+	};
+}
+
+export function readGate(deployment: KubeObject): RolloutGate | undefined {
+	const maxUnavailable = pickNumber(deployment, ['spec', 'strategy', 'rollingUpdate', 'maxUnavailable']);
+	return pick(deployment, 'spec', 'minReadySeconds') === NEVER_S ? { maxUnavailable } : undefined;
+}
+
+function pace({ minReadySeconds, maxSurge, maxUnavailable }: FleetSpec['rollout'], gate: RolloutGate | undefined): JsonObject {
+	return {
+		...(gate ? { minReadySeconds: NEVER_S, progressDeadlineSeconds: NO_DEADLINE_S } : { minReadySeconds }),
+		strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge, maxUnavailable: gate?.maxUnavailable ?? maxUnavailable } },
+	};
 }
 
 function podMetadata(fleet: FleetInput): JsonObject {

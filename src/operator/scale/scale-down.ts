@@ -3,6 +3,7 @@
  * one lets go. Nothing is remembered between calls but what stands on the pods themselves.
  */
 import type { FleetPod } from '../../fleet/pods.ts';
+import { chooseVictim, type DrainState, judgeDrain } from './drain.ts';
 
 export interface ScaleInput {
 	readonly wanted: number;
@@ -11,8 +12,6 @@ export interface ScaleInput {
 	readonly pods: readonly FleetPod[];
 	/** Load balancers notice within this. */
 	readonly delayMs: number;
-	/** All of a drain. */
-	readonly drainMs: number;
 	readonly nowMs: number;
 }
 
@@ -23,11 +22,10 @@ export interface ScaleDecision {
 	readonly victim?: FleetPod;
 	/** Marked pods that may stay after all. */
 	readonly pardoned: readonly FleetPod[];
-	readonly state: 'steady' | 'growing' | 'waiting' | 'draining' | 'drained' | 'overdue';
+	readonly state: 'steady' | 'growing' | 'waiting' | DrainState;
 }
 
-export function decideScale(input: ScaleInput): ScaleDecision {
-	const { wanted, current, pods } = input;
+export function decideScale({ wanted, current, pods, delayMs, nowMs }: ScaleInput): ScaleDecision {
 	const live = pods.filter(({ terminating }) => !terminating);
 	const marked = live.filter(({ drainingSinceMs }) => drainingSinceMs !== undefined);
 	if (current === undefined || wanted >= current) {
@@ -37,38 +35,11 @@ export function decideScale(input: ScaleInput): ScaleDecision {
 		// Pods that do not exist need no drain.
 		return { replicas: Math.max(wanted, live.length), pardoned: [], state: 'waiting' };
 	}
-	if (live.length > current) {
-		// A roll-out is under way, or the pod before is not gone yet: to lower now would remove a pod that nobody chose.
+	const victim = chooseVictim(live);
+	if (live.length > current || victim === undefined) {
+		// The pod before is not gone yet: to lower now would remove a pod that nobody chose.
 		return { replicas: current, pardoned: [], state: 'waiting' };
 	}
-	const [victim, ...others] = [...marked].sort(byDrainStart).concat(chooseVictim(live.filter((pod) => !marked.includes(pod))) ?? []);
-	const pardoned = others.filter((pod) => marked.includes(pod));
-	return victim === undefined ? { replicas: current, pardoned, state: 'waiting' } : judge(victim, pardoned, current, input);
-}
-
-/** The pod whose removal moves the fewest clients. */
-export function chooseVictim(pods: readonly FleetPod[]): FleetPod | undefined {
-	const rank = ({ ready, readings }: FleetPod): number => (ready ? (readings?.connections ?? Number.MAX_SAFE_INTEGER) : -1);
-	return [...pods].sort((a, b) => rank(a) - rank(b) || b.createdMs - a.createdMs || (a.name < b.name ? -1 : 1))[0];
-}
-
-function judge(victim: FleetPod, pardoned: readonly FleetPod[], current: number, input: ScaleInput): ScaleDecision {
-	const { delayMs, drainMs, nowMs } = input;
-	const { drainingSinceMs, ready, readings } = victim;
-	if (drainingSinceMs === undefined) {
-		return { replicas: current, victim, pardoned, state: 'draining' };
-	}
-	const drainedMs = nowMs - drainingSinceMs;
-	// Without an answer and not ready there is nobody on it that could be spared.
-	const empty = readings === undefined ? !ready : readings.connections === 0 && drainedMs >= delayMs;
-	if (empty) {
-		return { replicas: current - 1, victim, pardoned, state: 'drained' };
-	}
-	return drainedMs > drainMs
-		? { replicas: current - 1, victim, pardoned, state: 'overdue' }
-		: { replicas: current, victim, pardoned, state: 'draining' };
-}
-
-function byDrainStart(a: FleetPod, b: FleetPod): number {
-	return (a.drainingSinceMs ?? 0) - (b.drainingSinceMs ?? 0) || (a.name < b.name ? -1 : 1);
+	const state = judgeDrain(victim, delayMs, nowMs);
+	return { replicas: state === 'draining' ? current : current - 1, victim, pardoned: marked.filter((pod) => pod !== victim), state };
 }

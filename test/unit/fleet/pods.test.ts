@@ -26,6 +26,7 @@ test('what stands on a pod', () => {
 		object(
 			{ podIP: '10.1.2.3', conditions: [{ type: 'Ready', status: 'True' }] },
 			{
+				labels: { 'pod-template-hash': 'abc' },
 				deletionTimestamp: '2026-01-01T00:00:40Z',
 				creationTimestamp: '2026-01-01T00:00:00Z',
 				annotations: { 'socketfleet.dev/draining-since': '2026-01-01T00:00:30Z' },
@@ -50,6 +51,15 @@ socketfleet_dominant_peer 1
 socketfleet_forwarded_requests_total{target="pod",result="ok"} 5
 socketfleet_forwarded_requests_total{target="sibling",result="ok"} 9
 socketfleet_sessions_opened_total 12
+socketfleet_rejected_connections_total{reason="no_worker"} 2
+socketfleet_rejected_connections_total{reason="bad_head"} 70
+socketfleet_handover_failures_total{reason="worker_gone"} 1
+socketfleet_handover_failures_total{reason="peer_gone"} 70
+socketfleet_recovery_total{result="recovered",reason="none"} 8
+socketfleet_recovery_total{result="refused",reason="no_session"} 70
+socketfleet_recovery_total{result="refused",reason="trimmed"} 4
+socketfleet_publish_total{result="ok"} 20
+socketfleet_publish_total{result="timeout"} 3
 app_socketfleet_connections 1000
 `;
 	assert.deepEqual(parseReadings(text), {
@@ -59,6 +69,11 @@ app_socketfleet_connections 1000
 		dominantPeer: true,
 		forwardedToPods: 5,
 		openedSessions: 12,
+		unservedConnections: 3,
+		recoveredClients: 8,
+		refusedClients: 4,
+		published: 23,
+		failedPublishes: 3,
 	});
 	assert.deepEqual(parseReadings('no metrics').redisUp, undefined);
 	const body = JSON.stringify({

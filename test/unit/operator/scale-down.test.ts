@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseVictim, decideScale, type ScaleInput } from '../../../src/operator/scale/scale-down.ts';
+import { chooseVictim } from '../../../src/operator/scale/drain.ts';
+import { decideScale, type ScaleInput } from '../../../src/operator/scale/scale-down.ts';
 import { pod } from '../../support/fleet-fixtures.ts';
 
 const NOW = 1_000_000;
-const base = { delayMs: 5000, drainMs: 30_000, nowMs: NOW };
+const base = { delayMs: 5000, nowMs: NOW };
 
 interface Case {
 	readonly name: string;
