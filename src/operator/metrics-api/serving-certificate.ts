@@ -46,11 +46,11 @@ export class CertificateStore {
 	}
 
 	/** Of several operators that do it at once one wins; the others fail with a conflict, and find at the next try what it wrote. */
-	#renew(secret: KubeObject): Promise<KubeObject> {
+	async #renew(secret: KubeObject): Promise<KubeObject> {
 		const { client, service } = this.#options;
 		const now = this.#now().getTime();
 		const host = `${service.name}.${service.namespace}.svc`;
-		const { key, certificate } = createSelfSigned({
+		const { key, certificate } = await createSelfSigned({
 			dnsNames: [host, `${host}.cluster.local`],
 			// The clocks of the nodes differ.
 			notBefore: new Date(now - HOUR_MS),

@@ -23,10 +23,14 @@ async function bundleOf(kube: FakeKube): Promise<string> {
 	return atob(spec?.caBundle ?? '');
 }
 
-test('a certificate that node reads, for its names and its time, signed with its own key', () => {
+test('a certificate that node reads, for its names and its time, signed with its own key', async () => {
 	const from = new Date('2026-01-02T03:04:05Z');
 	for (const until of [new Date('2027-01-02T03:04:05Z'), new Date('2051-06-07T08:09:10Z')]) {
-		const { key, certificate } = createSelfSigned({ dnsNames: ['a.b.svc', `${'x'.repeat(60)}.svc`], notBefore: from, notAfter: until });
+		const { key, certificate } = await createSelfSigned({
+			dnsNames: ['a.b.svc', `${'x'.repeat(60)}.svc`],
+			notBefore: from,
+			notAfter: until,
+		});
 		const read = new X509Certificate(certificate);
 		assert.equal(read.subject, 'CN=a.b.svc');
 		assert.equal(read.subjectAltName, `DNS:a.b.svc, DNS:${'x'.repeat(60)}.svc`);
