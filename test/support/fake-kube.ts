@@ -10,6 +10,8 @@ export class FakeKube implements KubeClient {
 	readonly writes: string[] = [];
 	/** Called before each change; what it throws is the answer. */
 	beforeWrite: (write: string) => void = () => undefined;
+	/** When something is deleted. */
+	time: () => string = () => '2026-01-01T00:00:00Z';
 	readonly #objects = new Map<string, KubeObject>();
 	readonly #watchers = new Set<(resource: Resource, event: WatchEvent) => void>();
 	#version = 0;
@@ -67,7 +69,7 @@ export class FakeKube implements KubeClient {
 			const { metadata } = known;
 			this.#store(resource, {
 				...known,
-				metadata: { ...metadata, deletionTimestamp: metadata.deletionTimestamp ?? '2026-01-01T00:00:00Z' },
+				metadata: { ...metadata, deletionTimestamp: metadata.deletionTimestamp ?? this.time() },
 			});
 		}
 	}

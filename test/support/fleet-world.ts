@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { createSilentLogger } from '../../src/base/log.ts';
 import type { EventInput } from '../../src/kube/events.ts';
-import { type KubeObject, keyOf, pick, RESOURCES } from '../../src/kube/object.ts';
+import type { Informer } from '../../src/kube/informer.ts';
+import { type KubeObject, keyOf, pick, RESOURCES, type Resource } from '../../src/kube/object.ts';
 import type { WorkResult } from '../../src/kube/work-queue.ts';
 import { createMetrics } from '../../src/metrics/registry.ts';
 import { Cache } from '../../src/operator/cache.ts';
@@ -25,6 +26,11 @@ const LABELS = {
 const START_MS = 2000;
 const NOTICE_MS = 2000;
 const END_MS = 3000;
+
+interface Operator {
+	readonly cache: Cache;
+	readonly reconciler: Reconciler;
+}
 
 export class FleetWorld {
 	readonly kube = new FakeKube();
@@ -49,14 +55,20 @@ export class FleetWorld {
 	/** By which the operator's clock is ahead of the cluster's. */
 	skewMs = 0;
 	nowMs = Date.parse('2026-01-01T00:00:00Z');
-	cache: Cache;
-	#reconciler: Reconciler;
+	#operators: Operator[];
 	#resource = 0;
 
 	constructor(t: Scope) {
-		this.cache = this.#createCache();
-		this.#reconciler = this.#createReconciler();
-		t.after(() => this.cache.close());
+		this.kube.time = () => this.#time();
+		this.#operators = [this.#createOperator()];
+		t.after(() => this.#closeOperators());
+	}
+
+	/** Of the first operator. */
+	get cache(): Cache {
+		const [first] = this.#operators;
+		assert.ok(first);
+		return first.cache;
 	}
 
 	async createFleet(spec: object = {}, metadata: object = {}): Promise<void> {
@@ -70,16 +82,28 @@ export class FleetWorld {
 
 	/** Another process takes over: nothing in memory is left. */
 	async restartOperator(): Promise<void> {
-		await this.cache.close();
-		this.cache = this.#createCache();
-		await this.cache.start();
-		this.#reconciler = this.#createReconciler();
+		await this.#closeOperators();
+		this.#operators = [];
+		await this.addOperator();
 	}
 
-	/** One look, on a cache that has seen everything. */
+	/** One more that acts, as when a leader does not know yet that it leads no more. */
+	async addOperator(): Promise<void> {
+		const operator = this.#createOperator();
+		this.#operators.push(operator);
+		await operator.cache.start();
+	}
+
+	async #closeOperators(): Promise<void> {
+		await Promise.all(this.#operators.map(({ cache }) => cache.close()));
+	}
+
+	/** One look, on a cache that has seen everything; of all operators at once. The result is the first one's. */
 	async look(): Promise<WorkResult> {
 		await this.settle();
-		const result = await this.#reconciler.reconcile(keyOf({ namespace: NAMESPACE, name: NAME }));
+		const key = keyOf({ namespace: NAMESPACE, name: NAME });
+		const [result] = await Promise.all(this.#operators.map(({ reconciler }) => reconciler.reconcile(key)));
+		assert.ok(result);
 		await this.settle();
 		return result;
 	}
@@ -159,7 +183,7 @@ export class FleetWorld {
 			return 0;
 		}
 		const open = this.connections.get(name) ?? 0;
-		const perSecond = Math.ceil((cordon.connections * 1000) / Math.max(1000, cordon.spreadMs));
+		const perSecond = Math.ceil((Math.max(cordon.connections, open) * 1000) / Math.max(1000, cordon.spreadMs));
 		const closing = Math.min(open, perSecond, cordon.maxPerSecond === 0 ? open : cordon.maxPerSecond);
 		this.connections.set(name, open - closing);
 		return closing;
@@ -217,15 +241,12 @@ export class FleetWorld {
 		return `${new Date(this.nowMs).toISOString().slice(0, 19)}Z`;
 	}
 
-	#createCache(): Cache {
+	#createOperator(): Operator {
 		const log = createSilentLogger();
-		return new Cache({ client: this.kube, namespace: undefined, log, onRestart: () => undefined });
-	}
-
-	#createReconciler(): Reconciler {
-		return new Reconciler({
+		const cache = new Cache({ client: this.kube, namespace: undefined, log, onRestart: () => undefined });
+		const reconciler = new Reconciler({
 			client: this.kube,
-			cache: this.cache,
+			cache,
 			podAdmin: this.#podAdmin(),
 			events: {
 				record: async (_about, event) => {
@@ -234,9 +255,10 @@ export class FleetWorld {
 				},
 			},
 			metrics: createMetrics('operator'),
-			log: createSilentLogger(),
+			log,
 			now: () => new Date(this.nowMs + this.skewMs),
 		});
+		return { cache, reconciler };
 	}
 
 	#podAdmin(): PodAdmin {
@@ -271,19 +293,19 @@ export class FleetWorld {
 	/** Until the informers have what the API server has. */
 	async settle(): Promise<void> {
 		const marker = `marker-${++this.#resource}`;
-		for (const [resource, informer] of [
-			[RESOURCES.Pod, this.cache.pods],
-			[RESOURCES.Deployment, this.cache.children.get('Deployment')],
-			[RESOURCES.SocketFleet, this.cache.fleets],
-		] as const) {
-			const ref = { namespace: 'elsewhere', name: marker };
-			const labels = { ...LABELS, 'app.kubernetes.io/managed-by': 'socketfleet-operator', 'app.kubernetes.io/instance': 'none' };
+		const ref = { namespace: 'elsewhere', name: marker };
+		const labels = { ...LABELS, 'app.kubernetes.io/managed-by': 'socketfleet-operator', 'app.kubernetes.io/instance': 'none' };
+		for (const resource of [RESOURCES.Pod, RESOURCES.Deployment, RESOURCES.SocketFleet]) {
 			this.kube.seed(resource, { metadata: { ...ref, labels } });
-			for (let rounds = 0; !informer?.get(keyOf(ref)); rounds++) {
+			for (let rounds = 0; !this.#operators.every(({ cache }) => informerOf(cache, resource)?.get(keyOf(ref))); rounds++) {
 				assert.ok(rounds < 10_000, `the ${resource.plural} are not seen`);
 				await setImmediate();
 			}
 			this.kube.drop(resource, ref);
 		}
 	}
+}
+
+function informerOf(cache: Cache, { kind }: Resource): Informer | undefined {
+	return kind === 'Pod' ? cache.pods : kind === 'SocketFleet' ? cache.fleets : cache.children.get('Deployment');
 }
