@@ -13,6 +13,7 @@ interface Pending extends LocalMessage {
 }
 
 interface GivenUp {
+	readonly mark: PublisherMark;
 	readonly nsp: string;
 	readonly at: number;
 	/** Too old to turn up any more. It is remembered, since its sequence is missing and that is no loss here. */
@@ -132,7 +133,7 @@ export class PendingMessages {
 	giveUp({ mark, fields: { nsp } }: LocalMessage): void {
 		const key = formatMark(mark);
 		this.#pending.delete(key);
-		this.#givenUp.set(key, { nsp, at: performance.now(), isSettled: false });
+		this.#givenUp.set(key, { mark, nsp, at: performance.now(), isSettled: false });
 		this.#outside.set(nsp, (this.#outside.get(nsp) ?? 0) + 1);
 		if (this.#givenUp.size > MAX_GIVEN_UP) {
 			const [oldest] = this.#givenUp;
@@ -146,12 +147,20 @@ export class PendingMessages {
 	/** The namespaces whose last outstanding message is too old to turn up. */
 	settleOld(): string[] {
 		const threshold = performance.now() - SETTLED_AFTER_MS;
+		return this.#settleAll(({ at }) => at <= threshold);
+	}
+
+	/** The same: a later one of its publisher has come, and the stream is in their order. */
+	settleBefore({ publisher, sequence }: PublisherMark): string[] {
+		return this.#settleAll(({ mark }) => mark.publisher === publisher && mark.sequence < sequence);
+	}
+
+	#settleAll(canNotCome: (given: GivenUp) => boolean): string[] {
 		const before = [...this.#outside.keys()];
-		for (const given of this.#givenUp.values()) {
-			if (given.at > threshold) {
-				break;
+		for (const given of before.length === 0 ? [] : this.#givenUp.values()) {
+			if (canNotCome(given)) {
+				this.#settle(given);
 			}
-			this.#settle(given);
 		}
 		return before.filter((nsp) => !this.#outside.has(nsp));
 	}

@@ -31,6 +31,11 @@ export class SequenceTracker {
 		return 'explained';
 	}
 
+	/** Whether anything of that publisher has been seen. */
+	knows({ publisher }: PublisherMark): boolean {
+		return this.#last.has(publisher);
+	}
+
 	hasSeen({ publisher, sequence }: PublisherMark): boolean {
 		return (this.#last.get(publisher) ?? 0) >= sequence;
 	}

@@ -261,6 +261,7 @@ export class StreamHub implements Closable {
 			this.#deliver(entry);
 			return;
 		}
+		const isFirst = !this.#sequences.knows(mark);
 		const order = this.#sequences.check(mark, (missing) => this.#pending.hasGivenUp(missing));
 		if (order === 'duplicate') {
 			this.#counters.drop('duplicate');
@@ -270,6 +271,9 @@ export class StreamHub implements Closable {
 			this.#deps.onGap('sequence', entry.id);
 		} else if (order === 'explained') {
 			this.#deps.onHole(entry.id);
+		}
+		if (isFirst || order === 'explained') {
+			this.#endOutside(this.#pending.settleBefore(mark));
 		}
 		this.#handLocally(this.#pending.passedOverBy(mark));
 		this.#deps.onEntry(entry);
@@ -285,7 +289,11 @@ export class StreamHub implements Closable {
 
 	#checkEchoes(): void {
 		this.#giveUp(this.#pending.giveUpOverdue());
-		for (const nsp of this.#pending.settleOld()) {
+		this.#endOutside(this.#pending.settleOld());
+	}
+
+	#endOutside(namespaces: readonly string[]): void {
+		for (const nsp of namespaces) {
 			this.#deps.onOutside(nsp, false);
 		}
 	}

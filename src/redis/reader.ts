@@ -41,8 +41,9 @@ const BATCH = 500;
  * brings several, and a read of one entry costs ten times as much for each as a read of a hundred.
  */
 const READ_EVERY_MS = 5;
-/** A read that is answered this late was held up: the stream may have been trimmed past the cursor meanwhile. */
-const HELD_UP_MS = 3 * BLOCK_MS;
+/** A read that is answered, or follows the one before it, this late was held up: the stream may have been trimmed past the cursor meanwhile. */
+const HELD_UP_MS = BLOCK_MS + 250;
+const COMMAND_TIMEOUT_MS = 4 * BLOCK_MS;
 
 export class StreamReader implements Closable {
 	readonly #deps: ReaderDeps;
@@ -52,13 +53,14 @@ export class StreamReader implements Closable {
 	/** How many entries were added up to the cursor, ever, itself included; undefined until it is known. */
 	#ordinal: number | undefined;
 	#suspicious = true;
+	#askedAt = 0;
 	#done: Promise<void>;
 
 	/** Begins to read after `cursor`. */
 	constructor(deps: ReaderDeps, cursor: StreamOffset) {
 		this.#deps = deps;
 		this.#cursor = cursor;
-		this.#connection = deps.redis.duplicate('reader', { commandTimeoutMs: BLOCK_MS + HELD_UP_MS });
+		this.#connection = deps.redis.duplicate('reader', { commandTimeoutMs: COMMAND_TIMEOUT_MS });
 		this.#done = this.#run();
 	}
 
@@ -95,9 +97,12 @@ export class StreamReader implements Closable {
 	async #read(): Promise<number> {
 		const after = this.#cursor;
 		const askedAt = performance.now();
+		const askedBefore = this.#askedAt;
+		this.#askedAt = askedAt;
 		const reply: unknown = await this.#connection.xread('COUNT', BATCH, 'BLOCK', BLOCK_MS, 'STREAMS', this.#deps.stream, after);
 		const entries = entriesOf(reply);
-		const isSuspicious = this.#suspicious || performance.now() - askedAt > HELD_UP_MS;
+		const isHeldUp = askedAt - askedBefore > HELD_UP_MS || performance.now() - askedAt > HELD_UP_MS;
+		const isSuspicious = this.#suspicious || isHeldUp;
 		let ordinal = this.#ordinal === undefined ? undefined : this.#ordinal + entries.length;
 		if (isSuspicious || entries.length >= BATCH || entries.length === 0) {
 			const info = await this.#checkHistory(after, isSuspicious);

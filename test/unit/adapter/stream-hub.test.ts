@@ -257,3 +257,20 @@ test('own messages that the reader has passed over are delivered before the next
 	assert.deepEqual(heard.slice(2), ['d@21-0']);
 	assert.deepEqual(outside, []);
 });
+
+test('what was delivered without the stream and lost with a gap is waited for no longer once a later message comes', async (t) => {
+	const outside: boolean[] = [];
+	const { hub } = createHub({ onOutside: (_nsp, isOutside) => outside.push(isOutside) });
+	t.after(() => hub.close());
+	hub.setPublisher(fakePublisher());
+	const own = (sequence: number): RawOptions => ({ mark: { publisher: 'own', sequence } });
+	hub.publish(fieldsOf('late'));
+	hub.onPublishLate({ publisher: 'own', sequence: 1 });
+	hub.skipTo('rewound', at(20));
+	assert.equal(hub.isOutside('/'), true, 'it may still come');
+	hub.publish(fieldsOf('next'));
+	hub.receive(at(20), [raw(21, 'next', own(2))]);
+	await new Promise(setImmediate);
+	assert.equal(hub.isOutside('/'), false);
+	assert.deepEqual(outside, [true, false]);
+});
