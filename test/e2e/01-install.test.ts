@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandFailed, type Kube } from '../support/kube.ts';
-import { CHART, parseObjects, toYaml } from '../support/kube-chart.ts';
+import { CHART, parseObjects, toYaml, type Values } from '../support/kube-chart.ts';
 import { waitFor } from '../support/wait.ts';
 import { runSession } from './clients.ts';
 import { type Cluster, clusterTest, startFresh } from './cluster.ts';
@@ -45,6 +45,7 @@ clusterTest('install to first message, helm test, upgrade, key rotation, rollbac
 	await runSession(cluster.url, 'upgrade', {});
 	t.diagnostic(`install to first message: ${Math.round((Date.now() - startedAt) / 1000)} s`);
 
+	t.diagnostic(`idle pod of two workers: ${await anonymousMiB(kube)} MiB of anonymous memory`);
 	t.diagnostic(lastLine(await helmTest(kube)));
 
 	await rotateKeys(kube);
@@ -62,14 +63,31 @@ clusterTest('install to first message, helm test, upgrade, key rotation, rollbac
 	);
 });
 
-function helmTest(kube: Kube): Promise<string> {
-	return kube.helm(['test', RELEASE, '--logs', '--timeout', '150s'], { timeoutMs: 200_000 });
+/** For assert.rejects: what the command printed matches. */
+function output(pattern: RegExp): (error: unknown) => boolean {
+	return (error) => {
+		assert.ok(error instanceof CommandFailed);
+		assert.match(error.output, pattern);
+		return true;
+	};
 }
 
-function lastLine(output: string): string {
-	const passed = output.split('\n').find((line) => line.startsWith('PASSED'));
-	assert.ok(passed, output);
+function helmTest(kube: Kube, release = RELEASE): Promise<string> {
+	return kube.helm(['test', release, '--logs', '--timeout', '150s'], { timeoutMs: 200_000 });
+}
+
+function lastLine(log: string): string {
+	const passed = log.split('\n').find((line) => line.startsWith('PASSED'));
+	assert.ok(passed, log);
 	return passed;
+}
+
+/** Of the first pod's whole container, from its control group: version 1 or 2. */
+async function anonymousMiB(kube: Kube): Promise<number> {
+	const [pod] = await podsOf(kube, RELEASE);
+	const script = 'cat /sys/fs/cgroup/memory.stat 2>/dev/null || cat /sys/fs/cgroup/memory/memory.stat';
+	const stat = await kube.exec(pod?.metadata.name ?? '', ['sh', '-c', script]);
+	return Math.round(Number(/^(?:anon|total_rss) (\d+)$/m.exec(stat)?.[1]) / 1024 / 1024);
 }
 
 interface Keys {
@@ -98,17 +116,15 @@ async function rotateKeys(kube: Kube): Promise<void> {
 	await upgrade(kube, RELEASE, { ...BEHIND_TRAEFIK, fleetKey: { rotation: 2 } });
 	assert.deepEqual(await fleetKey(kube), { current: announced.previous, previous: announced.current });
 
-	await assert.rejects(upgrade(kube, RELEASE, { ...BEHIND_TRAEFIK, fleetKey: { rotation: 4 } }), (error) => {
-		assert.ok(error instanceof CommandFailed);
-		assert.match(error.output, /fleetKey\.rotation is 4 and the cluster's is 2: raise it by one/);
-		return true;
-	});
+	const skipped = upgrade(kube, RELEASE, { ...BEHIND_TRAEFIK, fleetKey: { rotation: 4 } });
+	await assert.rejects(skipped, output(/fleetKey\.rotation is 4 and the cluster's is 2: raise it by one/));
 }
 
 clusterTest('what is wrong is said where an operator looks', async (_t, cluster) => {
 	const kube = await useNamespace(cluster, 'e2e-wrong');
 	const one = { ...SMALL, replicas: 1 };
 	await deploy(kube, 'right', one);
+	await saysNoFreePort(kube, one);
 	const wrongPassword = { source: 'external', url: 'redis://:wrong@right-redis:6379' };
 	await Promise.all([
 		upgrade(kube, 'password', { ...one, redis: wrongPassword }),
@@ -118,8 +134,16 @@ clusterTest('what is wrong is said where an operator looks', async (_t, cluster)
 		}),
 	]);
 	await Promise.all([saysWrongPassword(kube), saysMissingSecret(kube), saysThrowingApp(kube)]);
+	await assert.rejects(helmTest(kube, 'password'), output(/FAILED: .*password/i));
 	await removeNamespace(cluster, kube);
 });
+
+/** Two releases ask for the same port of every node. */
+async function saysNoFreePort(kube: Kube, values: Values): Promise<void> {
+	const taken = { ...values, redis: { source: 'none' }, service: { type: 'NodePort', nodePort: 31_380 } };
+	await upgrade(kube, 'port', taken);
+	await assert.rejects(upgrade(kube, 'ports', taken), output(/nodePort: Invalid value: 31380: provided port is already allocated/));
+}
 
 async function saysWrongPassword(kube: Kube): Promise<void> {
 	await waitFor(

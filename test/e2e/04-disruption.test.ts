@@ -1,45 +1,37 @@
 import assert from 'node:assert/strict';
-import type { TestContext } from 'node:test';
 import { type Kube, run } from '../support/kube.ts';
 import { waitFor } from '../support/wait.ts';
-import { type Cluster, clusterTest, WORKER_NODES } from './cluster.ts';
+import { clusterTest, WORKER_NODES } from './cluster.ts';
 import { allPodsOf, type PodObject, podsOf, RELEASE, STATE_TIMEOUT, useFleet } from './fleet.ts';
-import { Crowd, type Sum } from './ledger.ts';
+import { Crowd } from './ledger.ts';
+import { type Load, underLoad } from './load.ts';
 
-const CLIENTS = 300;
-const MESSAGES_PER_SECOND = 10;
+/** 6,000 deliveries a second. */
+const BUSY: Load = { clients: 300, perSecond: 20 };
+const CROWDED: Load = { clients: 1000, perSecond: 2 };
+/** A node is missed after 50 s, its pods are replaced 30 s later. */
+const PATIENT = { timeoutMs: 300_000, everyMs: 500 };
+const SMALL_LOAD: Load = { clients: 150, perSecond: 5 };
 
-/** Clients and messages around what `disturb` does. At its end each client has to be back, with every message once. */
-async function underLoad(t: TestContext, cluster: Cluster, disturb: (crowd: Crowd) => Promise<void>): Promise<Sum> {
-	const crowd = new Crowd(cluster.url);
-	t.after(() => crowd.close());
-	await crowd.open(CLIENTS);
-	await crowd.publish(MESSAGES_PER_SECOND);
-	await disturb(crowd);
-	const sum = await crowd.settle();
-	t.diagnostic(JSON.stringify(sum));
-	assert.equal(crowd.connected(), CLIENTS);
-	assert.ok(sum.acknowledged > 0);
-	assert.equal(sum.lost, 0);
-	assert.equal(sum.repeated, 0);
-	return sum;
-}
-
-clusterTest('a roll-out of three pods: every client comes back, nothing is lost or repeated', async (t, cluster) => {
-	const kube = await useFleet(cluster);
-	const sum = await underLoad(t, cluster, async () => {
-		await restart(kube);
-		await waitFor('the old pods to be gone', async () => (await allPodsOf(kube)).length === 3, STATE_TIMEOUT);
+for (const load of [BUSY, CROWDED]) {
+	const title = `a roll-out of three pods, ${load.clients} clients, ${load.perSecond} messages a second to each`;
+	clusterTest(`${title}: every client comes back, nothing is lost or repeated`, async (t, cluster) => {
+		const kube = await useFleet(cluster);
+		const sum = await underLoad(t, new Crowd(cluster.url), load, async () => {
+			await restart(kube);
+			await waitFor('the old pods to be gone', async () => (await allPodsOf(kube)).length === 3, STATE_TIMEOUT);
+		});
+		// All three pods are new: every client has moved at least once.
+		assert.ok(sum.reconnects >= load.clients);
 	});
-	// All three pods are new: every client has moved at least once.
-	assert.ok(sum.reconnects >= CLIENTS);
-});
+}
 
 clusterTest('kill -9 of all processes of a pod: every client comes back, nothing is lost or repeated', async (t, cluster) => {
 	const kube = await useFleet(cluster);
 	const [pod] = await podsOf(kube);
 	assert.ok(pod);
-	await underLoad(t, cluster, async (crowd) => {
+	const crowd = new Crowd(cluster.url);
+	await underLoad(t, crowd, BUSY, async () => {
 		const before = await containerOf(kube, pod);
 		// The runtime kills all processes of a container with its first one.
 		await run('docker', ['exec', pod.spec.nodeName, 'ctr', '--namespace', 'k8s.io', 'tasks', 'kill', '--signal', 'SIGKILL', before]);
@@ -51,14 +43,10 @@ clusterTest('kill -9 of all processes of a pod: every client comes back, nothing
 
 clusterTest('kubectl drain of a node: the budget holds, nothing is lost or repeated', async (t, cluster) => {
 	const kube = await useFleet(cluster);
-	const [redis] = await podsOf(kube, RELEASE, 'redis');
-	const node = WORKER_NODES.find((name) => name !== redis?.spec.nodeName) ?? '';
+	const node = await nodeToLose(kube);
 	t.after(() => kube.kubectl(['uncordon', node]));
-	if (!(await podsOf(kube)).some(({ spec }) => spec.nodeName === node)) {
-		await restart(kube);
-	}
 	let fewest = 3;
-	await underLoad(t, cluster, async () => {
+	await underLoad(t, new Crowd(cluster.url), BUSY, async () => {
 		let draining = true;
 		const watch = (async () => {
 			while (draining) {
@@ -74,6 +62,42 @@ clusterTest('kubectl drain of a node: the budget holds, nothing is lost or repea
 	t.diagnostic(`fewest ready pods: ${fewest}`);
 	assert.ok(fewest >= 2);
 });
+
+clusterTest('docker kill of a node: pods move, every client comes back, nothing is lost or repeated', async (t, cluster) => {
+	const kube = await useFleet(cluster);
+	const node = await nodeToLose(kube);
+	t.after(() => revive(kube, node));
+	const crowd = new Crowd(cluster.url);
+	const sum = await underLoad(t, crowd, SMALL_LOAD, async () => {
+		await run('docker', ['kill', node]);
+		await waitFor('three ready pods elsewhere', async () => (await readyElsewhere(kube, node)) === 3, PATIENT);
+		await waitFor('every client to be back', () => crowd.connected() === SMALL_LOAD.clients, PATIENT);
+	});
+	assert.ok(sum.reconnects > 0);
+	assert.equal(sum.refused, 0);
+});
+
+/** A worker node with pods of the fleet and without Redis; Traefik is on none. */
+async function nodeToLose(kube: Kube): Promise<string> {
+	const [redis] = await podsOf(kube, RELEASE, 'redis');
+	const node = WORKER_NODES.find((name) => name !== redis?.spec.nodeName) ?? '';
+	if (!(await podsOf(kube)).some(({ spec }) => spec.nodeName === node)) {
+		await restart(kube);
+	}
+	return node;
+}
+
+async function revive(kube: Kube, node: string): Promise<void> {
+	await run('docker', ['start', node]);
+	await kube.kubectl(['wait', '--for=condition=Ready', `node/${node}`, '--timeout=240s'], { timeoutMs: 270_000 });
+	await waitFor('the pods that the node had to be gone', async () => (await allPodsOf(kube)).length === 3, STATE_TIMEOUT);
+	await kube.rolledOut(`deployment/${RELEASE}`);
+}
+
+async function readyElsewhere(kube: Kube, node: string): Promise<number> {
+	const pods = (await podsOf(kube)).filter(({ spec }) => spec.nodeName !== node);
+	return pods.filter(({ status }) => status.containerStatuses?.every(({ ready }) => ready)).length;
+}
 
 async function restart(kube: Kube): Promise<void> {
 	await kube.kubectl(['rollout', 'restart', `deployment/${RELEASE}`]);

@@ -1,5 +1,5 @@
 /** Stock clients on this machine, through Traefik. */
-import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
+import { io, type Socket } from 'socket.io-client';
 import { waitFor } from '../support/wait.ts';
 
 export type Way = 'polling' | 'upgrade' | 'websocket';
@@ -20,10 +20,14 @@ export interface ClientOptions {
 	/** Keep the ingress's cookie, as a browser on the same site does. Without, a client is like a mobile or cross-site one. */
 	readonly cookies?: boolean;
 	readonly reconnection?: boolean;
+	/** Of the Socket.IO endpoint. */
+	readonly path?: string;
 }
 
-export function createClient(url: string, way: Way, { cookies = false, reconnection = false }: ClientOptions = {}): Socket {
-	const options: Partial<ManagerOptions & SocketOptions> = {
+export function createClient(url: string, way: Way, options: ClientOptions = {}): Socket {
+	const { cookies = false, reconnection = false, path = '/socket.io/' } = options;
+	return io(url, {
+		path,
 		transports: TRANSPORTS[way],
 		forceNew: true,
 		withCredentials: cookies,
@@ -31,8 +35,7 @@ export function createClient(url: string, way: Way, { cookies = false, reconnect
 		reconnectionDelay: 250,
 		reconnectionDelayMax: 2000,
 		timeout: 20_000,
-	};
-	return io(url, options);
+	});
 }
 
 /** Resolves when it is connected and has heard where it is; rejects with what went wrong. */
@@ -70,29 +73,4 @@ export async function runSession(url: string, way: Way, options: ClientOptions):
 		socket.off('disconnect');
 		socket.disconnect();
 	}
-}
-
-export interface Outcome {
-	readonly sessions: number;
-	readonly places: ReadonlySet<string>;
-	readonly failures: readonly string[];
-}
-
-/** `perWay` sessions each way, `parallel` at a time. */
-export async function runSessions(url: string, perWay: number, options: ClientOptions, parallel = 25): Promise<Outcome> {
-	const queue = WAYS.flatMap((way) => Array.from({ length: perWay }, () => way));
-	const places = new Set<string>();
-	const failures: string[] = [];
-	const sessions = queue.length;
-	const runNext = async (): Promise<void> => {
-		for (let way = queue.shift(); way !== undefined; way = queue.shift()) {
-			try {
-				places.add((await runSession(url, way, options)).pod);
-			} catch (error) {
-				failures.push(`${way}: ${error instanceof Error ? error.message : String(error)}`);
-			}
-		}
-	};
-	await Promise.all(Array.from({ length: parallel }, runNext));
-	return { sessions, places, failures };
 }

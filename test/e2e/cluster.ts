@@ -12,11 +12,14 @@ import { Kube, run } from '../support/kube.ts';
 
 const NAME = 'sf';
 export const IMAGE = 'ghcr.io/socketfleet/socketfleet:e2e';
+export const CONTROL_PLANE = `${NAME}-control-plane`;
 export const WORKER_NODES = [`${NAME}-worker`, `${NAME}-worker2`];
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const EVIDENCE = join(ROOT, '.cache/e2e');
 const KUBECONFIG = join(tmpdir(), `socketfleet-e2e-${NAME}.kubeconfig`);
 const TRAEFIK_HOST_PORT = 30080;
+/** Host ports of the control plane's node, as in kind.yaml. */
+export const PROXY_HOST_PORTS = { nginx: 30081, haproxy: 30082 };
 /** Deployment, and file in manifests/ -> namespace. */
 const SERVICES = { traefik: 'traefik', prometheus: 'prometheus', 'metrics-server': 'kube-system' };
 /** Where the definitions come from when RIG_CRDS does not name a folder. */
@@ -29,6 +32,8 @@ export interface Cluster {
 	kube(namespace: string): Kube;
 	/** Traefik's web entry point, from this machine. */
 	readonly url: string;
+	/** The same of what listens on another host port of the control plane's node. */
+	urlOf(hostPort: number): Promise<string>;
 }
 
 /** The cluster with the image on its nodes, and Traefik, metrics-server and Prometheus running. */
@@ -46,8 +51,12 @@ export async function useCluster(options: { fresh: boolean } = { fresh: false })
 	await run('kind', ['export', 'kubeconfig', '--name', NAME, '--kubeconfig', KUBECONFIG]);
 	const kube = (namespace: string): Kube => new Kube(KUBECONFIG, namespace);
 	await prepare(kube('kube-system'), image);
-	const address = await run('docker', ['port', `${NAME}-control-plane`, `${TRAEFIK_HOST_PORT}/tcp`]);
-	return { kube, url: `http://${address.split('\n')[0]?.trim()}` };
+	return { kube, url: await urlOf(TRAEFIK_HOST_PORT), urlOf };
+}
+
+async function urlOf(hostPort: number): Promise<string> {
+	const addresses = await run('docker', ['port', CONTROL_PLANE, `${hostPort}/tcp`]);
+	return `http://${addresses.split('\n')[0]?.trim()}`;
 }
 
 export async function deleteCluster(): Promise<void> {
@@ -73,12 +82,12 @@ async function prepare(kube: Kube, image: Promise<string>): Promise<void> {
 	if (preparedFor !== '' && preparedFor === (await image)) {
 		return;
 	}
-	await Promise.all([installServices(kube), image.then(loadImage)]);
+	await Promise.all([installServices(kube), image.then(() => loadImage(IMAGE, WORKER_NODES))]);
 	await kube.apply(`{ apiVersion: v1, kind: ConfigMap, metadata: { name: e2e }, data: { image: "${await image}" } }`);
 }
 
-async function loadImage(): Promise<void> {
-	await run('kind', ['load', 'docker-image', IMAGE, '--name', NAME, '--nodes', WORKER_NODES.join(',')], { timeoutMs: 300_000 });
+export async function loadImage(image: string, nodes: readonly string[]): Promise<void> {
+	await run('kind', ['load', 'docker-image', image, '--name', NAME, '--nodes', nodes.join(',')], { timeoutMs: 300_000 });
 }
 
 async function installServices(kube: Kube): Promise<void> {

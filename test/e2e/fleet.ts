@@ -12,17 +12,26 @@ export const RELEASE = 'fleet';
 /** Of the cluster's states; the machine has two cores for all of it. */
 export const STATE_TIMEOUT = { timeoutMs: 180_000, everyMs: 500 };
 
+// Two cores for a whole cluster: a message waits for Redis as long as it has to, or a stall would count as a loss.
+export const CONFIG: Values = { workers: 2, corsOrigin: ['*'], publishTimeoutMs: 10_000 };
+
 /** Small requests and a short drain: 13 s and 5 of grace. */
 export const SMALL: Values = {
 	image: { tag: 'e2e', pullPolicy: 'Never' },
 	replicas: 3,
 	resources: { requests: { cpu: '20m', memory: '64Mi' }, limits: { cpu: null, memory: '512Mi' } },
-	// Two cores for a whole cluster: a message waits for Redis as long as it has to, or a stall would count as a loss.
-	config: { workers: 2, corsOrigin: ['*'], publishTimeoutMs: 10_000 },
+	config: CONFIG,
 	drain: { delaySeconds: 5, spreadSeconds: 3, marginSeconds: 5 },
 	rollout: { minReadySeconds: 1 },
 	redis: { bundled: { resources: { requests: { cpu: '20m', memory: '32Mi' } } } },
 	topologySpread: { whenUnsatisfiable: 'DoNotSchedule', topologyKeys: ['kubernetes.io/hostname'] },
+	// When a node dies, its pods are replaced after this long and not after five minutes.
+	tolerations: ['not-ready', 'unreachable'].map((state) => ({
+		key: `node.kubernetes.io/${state}`,
+		operator: 'Exists',
+		effect: 'NoExecute',
+		tolerationSeconds: 30,
+	})),
 };
 
 export const BEHIND_TRAEFIK: Values = { ...SMALL, ingress: { enabled: true, controller: 'traefik' } };
@@ -66,7 +75,12 @@ export async function reachable(url: string): Promise<void> {
 export interface PodObject {
 	readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
 	readonly spec: { readonly nodeName: string; readonly [field: string]: unknown };
-	readonly status: { readonly phase: string; readonly podIP: string; readonly [field: string]: unknown };
+	readonly status: {
+		readonly phase: string;
+		readonly podIP: string;
+		readonly containerStatuses?: readonly { readonly ready: boolean }[];
+		readonly [field: string]: unknown;
+	};
 }
 
 /** Pods of the release, those that are draining too. */

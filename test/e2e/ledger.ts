@@ -1,7 +1,7 @@
 /** Who was sent what, and who has it: a crowd of clients that keep themselves connected, and one that publishes to them. */
 import type { Socket } from 'socket.io-client';
 import { waitFor } from '../support/wait.ts';
-import { connected, createClient } from './clients.ts';
+import { type ClientOptions, connected, createClient } from './clients.ts';
 
 const ROOM = 'crowd';
 const SETTLE = { timeoutMs: 120_000, everyMs: 250 };
@@ -41,6 +41,7 @@ export interface Sum {
 
 export class Crowd {
 	readonly #url: string;
+	readonly #options: ClientOptions;
 	readonly #members: Member[] = [];
 	readonly #acknowledged = new Set<number>();
 	readonly #gapsMs: number[] = [];
@@ -51,8 +52,10 @@ export class Crowd {
 	#publishing: Promise<void> | undefined;
 	#stopped = false;
 
-	constructor(url: string) {
+	/** `path`: of the Socket.IO endpoint. */
+	constructor(url: string, path = '/socket.io/') {
 		this.#url = url;
+		this.#options = { reconnection: true, path };
 	}
 
 	async open(clients: number): Promise<void> {
@@ -62,7 +65,7 @@ export class Crowd {
 	}
 
 	async #addMember(): Promise<void> {
-		const socket = createClient(this.#url, 'websocket', { reconnection: true });
+		const socket = createClient(this.#url, 'websocket', this.#options);
 		const member: Member = { socket, seen: new Map(), pod: '', firstId: 0, recovered: 0, refused: 0, disconnectedAt: undefined };
 		this.#members.push(member);
 		socket.on('message', (id: number) => member.seen.set(id, (member.seen.get(id) ?? 0) + 1));
@@ -94,7 +97,7 @@ export class Crowd {
 
 	/** Publishes at this rate until `settle`; an id counts as sent once the server has acknowledged it. */
 	async publish(perSecond: number): Promise<void> {
-		const socket = createClient(this.#url, 'websocket', { reconnection: true });
+		const socket = createClient(this.#url, 'websocket', this.#options);
 		this.#publisher = socket;
 		await connected(socket);
 		socket.off('disconnect');
@@ -122,6 +125,31 @@ export class Crowd {
 		} catch {
 			this.#unanswered++;
 		}
+	}
+
+	/** Messages that were acknowledged so far. */
+	acknowledged(): number {
+		return this.#acknowledged.size;
+	}
+
+	/** Cuts the last clients' connections; they come back by themselves. */
+	cut(clients: number): void {
+		for (const { socket } of this.#members.slice(-clients)) {
+			socket.io.engine.close();
+		}
+	}
+
+	/** Cuts the first clients' connections and keeps them away; the function brings them back and resolves to how many were recovered. */
+	leave(clients: number): () => Promise<number> {
+		const away = this.#members.slice(0, clients);
+		for (const { socket } of away) {
+			socket.io.reconnection(false);
+			socket.io.engine.close();
+		}
+		return async () => {
+			const recovered = await Promise.all(away.map((member) => comeBack(member)));
+			return recovered.filter(Boolean).length;
+		};
 	}
 
 	/** Sockets that are connected now. */
@@ -193,4 +221,17 @@ export class Crowd {
 		}
 		this.#publisher?.disconnect();
 	}
+}
+
+/** Resolves to what the server says: is it recovered? */
+async function comeBack(member: Member): Promise<boolean> {
+	const { socket } = member;
+	const back = new Promise<void>((resolve) => {
+		socket.once('connect', resolve);
+	});
+	member.disconnectedAt = Date.now();
+	socket.io.reconnection(true);
+	socket.connect();
+	await back;
+	return socket.recovered;
 }
