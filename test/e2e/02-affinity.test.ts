@@ -4,19 +4,7 @@ import type { Kube } from '../support/kube.ts';
 import type { Values } from '../support/kube-chart.ts';
 import { waitFor } from '../support/wait.ts';
 import { type Cluster, clusterTest } from './cluster.ts';
-import {
-	allPodsOf,
-	BEHIND_TRAEFIK,
-	deploy,
-	fleetMetric,
-	podsOf,
-	RELEASE,
-	SHARED_NAMESPACE,
-	SMALL,
-	STATE_TIMEOUT,
-	useFleet,
-	useNamespace,
-} from './fleet.ts';
+import { allPodsOf, BEHIND_TRAEFIK, deploy, fleetMetric, podsOf, RELEASE, SMALL, STATE_TIMEOUT, useFleet, useNamespace } from './fleet.ts';
 import { type ProxyName, startProxy } from './proxies.ts';
 import { type Outcome, runSessions } from './sessions.ts';
 
@@ -70,10 +58,7 @@ async function countSessions(t: TestContext, kube: Kube, url: string, cookies: b
 }
 
 /** Behind a proxy that binds nobody to a pod: each request and each connection may come to another one. */
-async function countBehindProxy(t: TestContext, cluster: Cluster, name: ProxyName, values: Values): Promise<void> {
-	const kube = await useNamespace(cluster, SHARED_NAMESPACE);
-	await deploy(kube, RELEASE, values);
-	await waitFor('pods of other values to be gone', async () => (await allPodsOf(kube)).length === 3, STATE_TIMEOUT);
+async function countBehindProxy(t: TestContext, cluster: Cluster, name: ProxyName, kube: Kube): Promise<void> {
 	const url = await startProxy(cluster, name, kube);
 	const { forwarded } = await countSessions(t, kube, url, true, PER_WAY_OF_OTHERS);
 	assert.ok(forwarded > 0);
@@ -105,9 +90,15 @@ clusterTest('the knob at none: requests are forwarded', async (t, cluster) => {
 });
 
 clusterTest('nginx in place of Traefik: requests are forwarded', async (t, cluster) => {
-	await countBehindProxy(t, cluster, 'nginx', WITHOUT_AFFINITY);
+	const kube = await useFleet(cluster, WITHOUT_AFFINITY);
+	await waitFor('pods of other values to be gone', async () => (await allPodsOf(kube)).length === 3, STATE_TIMEOUT);
+	await countBehindProxy(t, cluster, 'nginx', kube);
 });
 
 clusterTest('HAProxy with the PROXY protocol: requests are forwarded', async (t, cluster) => {
-	await countBehindProxy(t, cluster, 'haproxy', BY_PROXY_PROTOCOL);
+	// A fleet of its own: its pods refuse what comes without the header, as from Traefik.
+	const kube = await useNamespace(cluster, 'e2e-haproxy');
+	await deploy(kube, RELEASE, BY_PROXY_PROTOCOL);
+	await countBehindProxy(t, cluster, 'haproxy', kube);
+	await kube.helm(['uninstall', RELEASE]);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type Kube, run } from '../support/kube.ts';
 import { waitFor } from '../support/wait.ts';
 import { clusterTest, WORKER_NODES } from './cluster.ts';
-import { allPodsOf, type PodObject, podsOf, RELEASE, STATE_TIMEOUT, useFleet } from './fleet.ts';
+import { allPodsOf, askPod, type PodObject, podsOf, RELEASE, STATE_TIMEOUT, useFleet } from './fleet.ts';
 import { Crowd } from './ledger.ts';
 import { type Load, underLoad } from './load.ts';
 
@@ -68,7 +68,8 @@ clusterTest('docker kill of a node: pods move, every client comes back, nothing 
 	const node = await nodeToLose(kube);
 	t.after(() => revive(kube, node));
 	const crowd = new Crowd(cluster.url);
-	const sum = await underLoad(t, crowd, SMALL_LOAD, async () => {
+	const load = { ...SMALL_LOAD, publishOn: await idsElsewhere(kube, node) };
+	const sum = await underLoad(t, crowd, load, async () => {
 		await run('docker', ['kill', node]);
 		await waitFor('three ready pods elsewhere', async () => (await readyElsewhere(kube, node)) === 3, PATIENT);
 		await waitFor('every client to be back', () => crowd.connected() === SMALL_LOAD.clients, PATIENT);
@@ -92,6 +93,13 @@ async function revive(kube: Kube, node: string): Promise<void> {
 	await kube.kubectl(['wait', '--for=condition=Ready', `node/${node}`, '--timeout=240s'], { timeoutMs: 270_000 });
 	await waitFor('the pods that the node had to be gone', async () => (await allPodsOf(kube)).length === 3, STATE_TIMEOUT);
 	await kube.rolledOut(`deployment/${RELEASE}`);
+}
+
+/** Short ids, as clients are told them, of the pods that are not on this node. */
+async function idsElsewhere(kube: Kube, node: string): Promise<ReadonlySet<string>> {
+	const pods = (await podsOf(kube)).filter(({ spec }) => spec.nodeName !== node);
+	const ids = pods.map(async ({ metadata }) => (JSON.parse(await askPod(kube, metadata.name, '/status')) as { pod: string }).pod);
+	return new Set(await Promise.all(ids));
 }
 
 async function readyElsewhere(kube: Kube, node: string): Promise<number> {

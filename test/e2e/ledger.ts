@@ -95,11 +95,21 @@ export class Crowd {
 		}
 	}
 
-	/** Publishes at this rate until `settle`; an id counts as sent once the server has acknowledged it. */
-	async publish(perSecond: number): Promise<void> {
-		const socket = createClient(this.#url, 'websocket', this.#options);
-		this.#publisher = socket;
-		await connected(socket);
+	/**
+	 * Publishes at this rate until `settle`, from a client on a pod that `suits`: one that dies takes its publisher along for a while.
+	 * An id counts as sent once the server has acknowledged it.
+	 */
+	async publish(perSecond: number, suits: (pod: string) => boolean = () => true): Promise<void> {
+		const socket = await waitFor(
+			'a publisher on a pod that suits',
+			async () => {
+				this.#publisher?.disconnect();
+				this.#publisher = createClient(this.#url, 'websocket', this.#options);
+				const { pod } = await connected(this.#publisher);
+				return suits(pod) && this.#publisher;
+			},
+			SETTLE,
+		);
 		socket.off('disconnect');
 		this.#publishing = this.#publishLoop(socket, 1000 / perSecond);
 	}

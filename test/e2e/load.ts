@@ -7,13 +7,15 @@ export interface Load {
 	readonly clients: number;
 	/** Messages to each client. */
 	readonly perSecond: number;
+	/** Short ids of the pods that may hold the client that publishes. */
+	readonly publishOn?: ReadonlySet<string>;
 }
 
 /** At the end each client has to be back, with every message once, unless it was told that it has missed some. */
 export async function underLoad(t: TestContext, crowd: Crowd, load: Load, disturb: () => Promise<void>): Promise<Sum> {
 	t.after(() => crowd.close());
 	await crowd.open(load.clients);
-	await crowd.publish(load.perSecond);
+	await crowd.publish(load.perSecond, (pod) => load.publishOn?.has(pod) ?? true);
 	await disturb();
 	const sum = await crowd.settle();
 	t.diagnostic(JSON.stringify(sum));
