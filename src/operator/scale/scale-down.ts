@@ -29,7 +29,9 @@ export function decideScale({ wanted, current, pods, delayMs, nowMs }: ScaleInpu
 	const live = pods.filter(({ terminating }) => !terminating);
 	const marked = live.filter(({ drainingSinceMs }) => drainingSinceMs !== undefined);
 	if (current === undefined || wanted >= current) {
-		return { replicas: wanted, pardoned: marked, state: wanted === current || current === undefined ? 'steady' : 'growing' };
+		// With more pods than there are to be, the marked one is on its way out: taking the mark back might send another in its place.
+		const pardoned = live.length > (current ?? wanted) ? [] : marked;
+		return { replicas: wanted, pardoned, state: wanted === current || current === undefined ? 'steady' : 'growing' };
 	}
 	if (live.length < current) {
 		// Pods that do not exist need no drain.

@@ -77,6 +77,11 @@ const CASES: readonly Case[] = [
 		expected: [2, 'steady', undefined, ['b']],
 	},
 	{
+		name: 'lowered, and the pod is still there: it keeps its mark, or another would go',
+		input: { wanted: 1, current: 1, pods: [pod('a'), pod('b', 0, { drainingSinceMs: NOW - 9000 })] },
+		expected: [1, 'steady', undefined, []],
+	},
+	{
 		name: 'two marked by a race: the first goes, the other stays',
 		input: { wanted: 1, current: 2, pods: [pod('a', 1, { drainingSinceMs: NOW - 1 }), pod('b', 3, { drainingSinceMs: NOW - 9000 })] },
 		expected: [2, 'draining', 'b', ['a']],
