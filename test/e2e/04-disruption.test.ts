@@ -11,7 +11,7 @@ const BUSY: Load = { clients: 300, perSecond: 20 };
 const CROWDED: Load = { clients: 1000, perSecond: 2 };
 /** A node is missed after 50 s, its pods are replaced 30 s later. */
 const PATIENT = { timeoutMs: 300_000, everyMs: 500 };
-const SMALL_LOAD: Load = { clients: 150, perSecond: 5 };
+const LIGHT: Load = { clients: 150, perSecond: 5 };
 
 for (const load of [BUSY, CROWDED]) {
 	const title = `a roll-out of three pods, ${load.clients} clients, ${load.perSecond} messages a second to each`;
@@ -68,11 +68,11 @@ clusterTest('docker kill of a node: pods move, every client comes back, nothing 
 	const node = await nodeToLose(kube);
 	t.after(() => revive(kube, node));
 	const crowd = new Crowd(cluster.url);
-	const load = { ...SMALL_LOAD, publishOn: await idsElsewhere(kube, node) };
+	const load = { ...LIGHT, publishOn: await idsElsewhere(kube, node) };
 	const sum = await underLoad(t, crowd, load, async () => {
 		await run('docker', ['kill', node]);
 		await waitFor('three ready pods elsewhere', async () => (await readyElsewhere(kube, node)) === 3, PATIENT);
-		await waitFor('every client to be back', () => crowd.connected() === SMALL_LOAD.clients, PATIENT);
+		await waitFor('every client to be back', () => crowd.connected() === LIGHT.clients, PATIENT);
 	});
 	assert.ok(sum.reconnects > 0);
 	assert.equal(sum.refused, 0);

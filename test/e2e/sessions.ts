@@ -4,7 +4,7 @@ import { messageOf } from '../../src/base/errors.ts';
 import { runSession, WAYS } from './clients.ts';
 import { runLightSession } from './light-session.ts';
 
-/** Stock clients cost ten times as much: every so many sessions one is theirs. */
+/** Of so many sessions one is a stock client's: they cost this process more. */
 const STOCK_SHARE = 20;
 const AT_ONCE = 40;
 
