@@ -1,11 +1,10 @@
-/** The comments of helm/socketfleet/values.yaml -> the chart's README. A comment that starts with "--" documents the key under it. */
+/** The comments of a chart's values.yaml -> its README. A comment that starts with "--" documents the key under it. */
 import { readFileSync } from 'node:fs';
 import { isMap, isScalar, type Pair, parseDocument } from 'yaml';
 
-const VALUES_FILE = new URL('../helm/socketfleet/values.yaml', import.meta.url);
-const INTRO = `# The chart \`socketfleet\`
-
-Runs a Socket.IO application as a fleet of pods. Generated from the comments in \`values.yaml\`: \`npm run generate\`.
+/** What stands above the table of values. */
+const INTROS = {
+	socketfleet: `Runs a Socket.IO application as a fleet of pods. Generated from the comments in \`values.yaml\`: \`npm run generate\`.
 
 \`\`\`sh
 helm install fleet helm/socketfleet --namespace fleet --create-namespace
@@ -13,13 +12,30 @@ helm test fleet --namespace fleet
 \`\`\`
 
 The defaults run the demo on three pods with a Redis for trials. \`ci/\` holds values for common cases, \`../../k8s/\` the same without Helm,
-\`../../docs/operations/\` says how to size, route, upgrade and repair a fleet. Kubernetes 1.30 or newer, Helm 3 or 4.
+\`../../docs/operations/\` says how to size, route, upgrade and repair a fleet. Kubernetes 1.30 or newer, Helm 3 or 4.`,
+	'socketfleet-operator': `Installs the operator and the definition of \`SocketFleet\`. What the operator does: [\`docs/operator\`](../../docs/operator/README.md).
+Generated from the comments in \`values.yaml\`: \`npm run generate\`.
 
-## Values
+\`\`\`sh
+helm install socketfleet-operator helm/socketfleet-operator --namespace socketfleet-system --create-namespace
+kubectl apply -f - <<YAML
+apiVersion: socketfleet.dev/v1alpha1
+kind: SocketFleet
+metadata: { name: chat }
+spec:
+  replicas: 3
+YAML
+kubectl get sfleet
+\`\`\`
 
-| Key | Default | |
-|---|---|---|
-`;
+The definition is upgraded with the chart and stays when the chart is uninstalled; remove the fleets first, then the chart, then
+\`kubectl delete crd socketfleets.socketfleet.dev\`. A fleet that is deleted while no operator runs waits for one.
+
+\`templates/_rules.tpl\` lists every right that the operator has on fleets. It may read single Secrets, not list them. What \`customMetrics.enabled\` adds is in
+\`templates/custom-metrics.yaml\`: its own APIService and Secret by name, \`system:auth-delegator\`, and \`extension-apiserver-authentication-reader\` in \`kube-system\`.`,
+} as const;
+
+export type Chart = keyof typeof INTROS;
 
 interface DocumentedValue {
 	readonly key: string;
@@ -28,14 +44,16 @@ interface DocumentedValue {
 }
 
 /** Throws when a key has neither a comment nor keys under it that have one: an undocumented value is a mistake. */
-export function renderChartReadme(): string {
-	const root = parseDocument(readFileSync(VALUES_FILE, 'utf8')).contents;
+export function renderChartReadme(chart: Chart): string {
+	const file = new URL(`../helm/${chart}/values.yaml`, import.meta.url);
+	const root = parseDocument(readFileSync(file, 'utf8')).contents;
 	if (!isMap(root)) {
 		throw new Error('values.yaml holds no map');
 	}
 	// The comment above the first key of a map belongs to the map in the parser's eyes.
 	const rows = root.items.flatMap((pair, index) => rowsOf(pair, '', index === 0 ? root.commentBefore : undefined));
-	return `${INTRO}${rows.map(({ key, value, doc }) => `| \`${key}\` | \`${value}\` | ${doc} |`).join('\n')}\n`;
+	const table = rows.map(({ key, value, doc }) => `| \`${key}\` | \`${value}\` | ${doc} |`).join('\n');
+	return `# The chart \`${chart}\`\n\n${INTROS[chart]}\n\n## Values\n\n| Key | Default | |\n|---|---|---|\n${table}\n`;
 }
 
 function rowsOf(pair: Pair, parent: string, inherited: string | null | undefined): DocumentedValue[] {

@@ -38,7 +38,8 @@ const TARGETS: readonly Target[] = [
 	})),
 	{ path: 'helm/socketfleet/rules/alerts.yaml', render: renderRulesTemplate },
 	{ path: 'helm/socketfleet/values.schema.json', render: renderValuesSchema },
-	{ path: 'helm/socketfleet/README.md', render: renderChartReadme },
+	{ path: 'helm/socketfleet/README.md', render: () => renderChartReadme('socketfleet') },
+	{ path: 'helm/socketfleet-operator/README.md', render: () => renderChartReadme('socketfleet-operator') },
 	{ path: 'helm/socketfleet-operator/files/crd.yaml', render: renderCrd },
 	{ path: 'docs/operator/reference.md', render: renderCrdReference },
 ];

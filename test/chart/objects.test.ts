@@ -215,7 +215,7 @@ test('alert rules of a release are those that promtool tests, and values change 
 
 test('generated files of the chart are fresh', () => {
 	assert.equal(readFileSync(join(CHART, 'values.schema.json'), 'utf8'), renderValuesSchema());
-	assert.equal(readFileSync(join(CHART, 'README.md'), 'utf8'), renderChartReadme());
+	assert.equal(readFileSync(join(CHART, 'README.md'), 'utf8'), renderChartReadme('socketfleet'));
 });
 
 test('every value has a place in the schema', () => {

@@ -86,7 +86,9 @@ test('custom metrics: nothing of them by default', () => {
 	for (const word of ['custom.metrics', 'custom-metrics', 'auth-delegator', 'kube-system', '6443']) {
 		assert.equal(text.includes(word), false, word);
 	}
+	assert.equal('lifecycle' in (pick(get(render(), 'Deployment'), 'spec.template.spec.containers.0') as object), false);
 	assert.throws(() => render({ customMetrics: { enable: true } }), /enable/);
+	assert.throws(() => render({ replicas: 0, customMetrics: { enabled: true } }), /customMetrics\.enabled needs an operator that serves/);
 });
 
 test('custom metrics: a Service, an empty Secret, the APIService, and rights on these by name', () => {
@@ -94,6 +96,7 @@ test('custom metrics: a Service, an empty Secret, the APIService, and rights on 
 	const container = pick(get(objects, 'Deployment'), 'spec.template.spec.containers.0');
 	assert.ok((pick(container, 'args') as string[]).includes('--custom-metrics-service=op-metrics'));
 	assert.deepEqual(pick(container, 'ports.1'), { name: 'metrics-api', containerPort: 6443 });
+	assert.deepEqual(pick(container, 'lifecycle'), { preStop: { sleep: { seconds: 5 } } });
 	const service = get(objects, 'Service', 'op-metrics');
 	assert.deepEqual(pick(service, 'spec.ports'), [{ name: 'https', port: 443, targetPort: 'metrics-api' }]);
 	assert.deepEqual(pick(service, 'spec.selector'), pick(get(objects, 'Deployment'), 'spec.selector.matchLabels'));

@@ -172,7 +172,7 @@ const autoscaling = object(
 			500_000,
 		),
 		targetEventLoopPercent: whole(
-			"Average utilisation of the event loops of a pod's workers, in percent; 0: not used. Needs custom metrics too.",
+			"Average over the pods of the event loop utilisation of each pod's busiest worker, in percent; 0: not used. Needs custom metrics too.",
 			0,
 			0,
 			95,

@@ -12,10 +12,10 @@ type Compute = (samples: readonly Sample[]) => number | undefined;
 
 export const POD_METRICS = {
 	socketfleet_connections: (samples) => (samples.length === 0 ? undefined : sum(samples)),
-	// The mean, since more pods relieve all workers; one that is alone at its limit is not helped by them.
+	// Of the busiest worker: one that is full is slow for its clients, however idle the others are.
 	socketfleet_event_loop_utilization_ratio: (samples) => {
 		const workers = samples.filter(({ labels }) => !labels.includes('worker="primary"'));
-		return workers.length === 0 ? undefined : sum(workers) / workers.length;
+		return workers.length === 0 ? undefined : Math.max(...workers.map(({ value }) => value));
 	},
 } as const satisfies Partial<Record<GaugeName, Compute>>;
 

@@ -63,7 +63,8 @@ export class PodReader {
 			const page = this.#tokenOf(pod, tokenRef).then((token) => podAdmin.metrics(pod, token));
 			return { reading: readPage(await withDeadline(page, DEADLINE_MS, 'reading a pod')), readAt: new Date(now()) };
 		} catch (error) {
-			log.warn({ pod: pod.name, namespace: pod.namespace, err: messageOf(error) }, 'a pod has no value for its autoscaler');
+			const level = pod.ready ? 'warn' : 'debug';
+			log[level]({ pod: pod.name, namespace: pod.namespace, err: messageOf(error) }, 'a pod has no value for its autoscaler');
 			return undefined;
 		}
 	}

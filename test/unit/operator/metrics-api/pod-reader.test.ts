@@ -11,9 +11,9 @@ import type { ValuesRequest } from '../../../../src/operator/metrics-api/request
 const PAGE = `# HELP x
 socketfleet_connections{transport="polling"} 2
 socketfleet_connections{transport="websocket"} 40
-socketfleet_event_loop_utilization_ratio{worker="primary"} 0.01
+socketfleet_event_loop_utilization_ratio{worker="primary"} 0.9
 socketfleet_event_loop_utilization_ratio{worker="0"} 0.2
-socketfleet_event_loop_utilization_ratio{worker="1"} 0.6
+socketfleet_event_loop_utilization_ratio{worker="1"} 0.4
 connections 7
 `;
 const TOKEN_ENV = { name: 'SOCKETFLEET_ADMIN_TOKEN', valueFrom: { secretKeyRef: { name: 'admin', key: 'token' } } };
@@ -28,7 +28,7 @@ function pod(name: string, { ip = '10.0.0.1', env = [] as object[], deletionTime
 	};
 }
 
-test('a page: connections added up, the mean of the workers without the primary, nothing where nobody answered', () => {
+test('a page: connections added up, the busiest worker without the primary, nothing where nobody answered', () => {
 	assert.deepEqual(readPage(PAGE), { socketfleet_connections: 42, socketfleet_event_loop_utilization_ratio: 0.4 });
 	assert.deepEqual(readPage('socketfleet_event_loop_utilization_ratio{worker="primary"} 1\n'), {
 		socketfleet_connections: undefined,
