@@ -10,8 +10,13 @@ import type { Bus } from '../ipc/bus.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { RedisHandle } from '../redis/client.ts';
 import { type GapReason, type RawEntry, StreamReader } from '../redis/reader.ts';
-import { parseOffset, type StreamOffset } from '../redis/stream-offset.ts';
+import type { StreamEntry } from '../redis/stream-entry.ts';
+import type { StreamOffset } from '../redis/stream-offset.ts';
+import { Interest, type InterestMessage } from './interest.ts';
+import { type PackedBatch, PeerFeed } from './peer-feed.ts';
 import type { LocalMessage } from './pending-messages.ts';
+import type { Room } from './session-record.ts';
+import { buildBatch, parseAll, type StreamBatch } from './stream-batch.ts';
 
 export interface CarrierDeps {
 	readonly bus: Bus;
@@ -20,16 +25,21 @@ export interface CarrierDeps {
 	readonly metrics: Metrics;
 	readonly log: Logger;
 	cursor(): StreamOffset | undefined;
-	onBatch(after: StreamOffset, entries: readonly RawEntry[]): void;
+	/** The namespaces of this worker, and the rooms in them. */
+	rooms(): Iterable<readonly [nsp: string, rooms: Iterable<Room>]>;
+	/** Whether this worker has any of the entry's rooms. */
+	isConcerned(entry: StreamEntry): boolean;
+	onBatch(batch: StreamBatch): void;
 	onGap(reason: GapReason, cursor: StreamOffset): void;
 	/** Messages of a sibling that Redis did not take. */
 	onLocal(messages: readonly LocalMessage[]): void;
 }
 
 type Frame =
-	| { readonly kind: 'batch'; readonly after: string; readonly entries: readonly RawEntry[] }
-	| { readonly kind: 'gap'; readonly reason: GapReason; readonly cursor: string }
-	| { readonly kind: 'local'; readonly messages: readonly LocalMessage[] };
+	| { readonly kind: 'batches'; readonly batches: readonly PackedBatch[]; readonly known: string | undefined }
+	| { readonly kind: 'gap'; readonly reason: GapReason; readonly cursor: StreamOffset }
+	| { readonly kind: 'local'; readonly messages: readonly LocalMessage[] }
+	| { readonly kind: 'interest'; readonly message: InterestMessage };
 
 const TOPIC = 'stream';
 /** The reader sends a frame every second, be it empty. A sibling that hears none for this long reads for itself. */
@@ -37,16 +47,23 @@ const SILENCE_MS = 3000;
 const CHECK_EVERY_MS = 500;
 
 export class Carrier implements Closable {
+	/** What the reader of the pod is told about this worker. */
+	readonly interest: Interest;
 	readonly #deps: CarrierDeps;
 	readonly #timer: NodeJS.Timeout;
+	readonly #feeds = new Map<number, PeerFeed>();
 	#reader: StreamReader | undefined;
 	#heardAt = performance.now();
 	#closed = false;
 
 	constructor(deps: CarrierDeps) {
 		this.#deps = deps;
+		this.interest = new Interest({
+			rooms: () => deps.rooms(),
+			send: (slot, message) => deps.bus.send(slot, TOPIC, serialize({ kind: 'interest', message } satisfies Frame)),
+		});
 		deps.bus.on(TOPIC, (from, payload) => this.#onFrame(from, payload));
-		deps.bus.onPeer(() => this.#elect());
+		deps.bus.onPeer((slot, up) => this.#onPeer(slot, up));
 		this.#timer = setInterval(() => this.#elect(), CHECK_EVERY_MS);
 		this.#timer.unref();
 	}
@@ -69,6 +86,7 @@ export class Carrier implements Closable {
 	async close(): Promise<void> {
 		this.#closed = true;
 		clearInterval(this.#timer);
+		this.#flushFeeds();
 		await this.#reader?.close();
 	}
 
@@ -85,6 +103,7 @@ export class Carrier implements Closable {
 		} else if (!isLowest && !isSilent && this.#reader !== undefined) {
 			const reader = this.#reader;
 			this.#reader = undefined;
+			this.#flushFeeds();
 			void reader.close();
 		}
 	}
@@ -92,19 +111,60 @@ export class Carrier implements Closable {
 	#createReader(cursor: StreamOffset): StreamReader {
 		const { redis, stream, log, metrics, bus } = this.#deps;
 		const events = {
-			onBatch: (after: StreamOffset, entries: readonly RawEntry[]) => {
-				metrics.inc('socketfleet_stream_entries_read_total', {}, entries.length);
-				if (bus.peers().length > 0) {
-					bus.broadcast(TOPIC, serialize({ kind: 'batch', after, entries } satisfies Frame));
-				}
-				this.#deps.onBatch(after, entries);
-			},
+			onBatch: (after: StreamOffset, entries: readonly RawEntry[]) => this.#onRead(after, entries),
 			onGap: (reason: GapReason, at: StreamOffset) => {
+				this.#flushFeeds();
 				bus.broadcast(TOPIC, serialize({ kind: 'gap', reason, cursor: at } satisfies Frame));
 				this.#deps.onGap(reason, at);
 			},
 		};
 		return new StreamReader({ redis, stream, log, metrics, events }, cursor);
+	}
+
+	/** Gives whether they concern anyone in the pod. */
+	#onRead(after: StreamOffset, entries: readonly RawEntry[]): boolean {
+		const { bus, metrics } = this.#deps;
+		metrics.inc('socketfleet_stream_entries_read_total', {}, entries.length);
+		const parsed = parseAll(entries);
+		let isConcerned = parsed.some((one) => one.kind === 'malformed' || this.#deps.isConcerned(one.entry));
+		const batch = buildBatch(after, parsed, isConcerned ? undefined : this.interest.token);
+		const peers = bus.peers();
+		if (peers.length > 0) {
+			const packed = serialize(entries);
+			for (const slot of peers) {
+				isConcerned = this.#feedOf(slot).add(batch, packed) === 'sent' || isConcerned;
+			}
+		}
+		this.#deps.onBatch(batch);
+		return isConcerned;
+	}
+
+	#feedOf(slot: number): PeerFeed {
+		let feed = this.#feeds.get(slot);
+		if (feed === undefined) {
+			const send = (batches: readonly PackedBatch[], known: string | undefined): void => {
+				this.#deps.bus.send(slot, TOPIC, serialize({ kind: 'batches', batches, known } satisfies Frame));
+			};
+			feed = new PeerFeed(send);
+			this.#feeds.set(slot, feed);
+		}
+		return feed;
+	}
+
+	#flushFeeds(): void {
+		for (const feed of this.#feeds.values()) {
+			feed.flush();
+		}
+	}
+
+	#onPeer(slot: number, up: boolean): void {
+		if (!up) {
+			// What it has not got it reads for itself, or is not there any more.
+			this.#feeds.get(slot)?.close();
+			this.#feeds.delete(slot);
+			this.interest.onPeerDown(slot);
+		}
+		this.#elect();
 	}
 
 	#onFrame(from: number, payload: Buffer): void {
@@ -115,22 +175,35 @@ export class Carrier implements Closable {
 			this.#deps.log.error({ from, err: messageOf(error) }, 'a frame of the stream cannot be read');
 			return;
 		}
-		if (frame.kind === 'local') {
-			this.#deps.onLocal(frame.messages);
-			return;
+		switch (frame.kind) {
+			case 'local':
+				this.#deps.onLocal(frame.messages);
+				break;
+			case 'interest':
+				this.#feedOf(from).onInterest(frame.message);
+				break;
+			case 'gap':
+				this.#hear(from);
+				this.#deps.onGap(frame.reason, frame.cursor);
+				break;
+			case 'batches':
+				this.#hear(from);
+				for (const batch of frame.batches) {
+					this.#deps.onBatch(unpack(batch));
+				}
+				this.interest.onReader(from, frame.known);
+				break;
 		}
-		// Only a lower slot keeps this one from reading: a stand-in that read by itself for a while must not.
+	}
+
+	/** Only a lower slot keeps this one from reading: a stand-in that read by itself for a while must not. */
+	#hear(from: number): void {
 		if (from < this.#deps.bus.slot) {
 			this.#heardAt = performance.now();
 		}
-		const offset = parseOffset(frame.kind === 'batch' ? frame.after : frame.cursor);
-		if (offset === undefined) {
-			return;
-		}
-		if (frame.kind === 'batch') {
-			this.#deps.onBatch(offset, frame.entries);
-		} else {
-			this.#deps.onGap(frame.reason, offset);
-		}
 	}
+}
+
+function unpack({ entries, ...batch }: PackedBatch): StreamBatch {
+	return { ...batch, bytes: entries.length, parse: () => parseAll(deserialize(entries) as readonly RawEntry[]) };
 }

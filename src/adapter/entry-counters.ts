@@ -14,8 +14,8 @@ export class EntryCounters {
 		this.#log = log;
 	}
 
-	drop(reason: 'duplicate' | 'echo' | 'no_namespace' | 'no_room' | 'failed'): void {
-		this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + 1);
+	drop(reason: 'duplicate' | 'echo' | 'no_namespace' | 'no_room' | 'failed', count = 1): void {
+		this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + count);
 	}
 
 	/** The log is told of the first one only: whoever writes nonsense writes much of it. */

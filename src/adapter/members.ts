@@ -7,6 +7,7 @@ import type { Bus } from '../ipc/bus.ts';
 import type { RedisHandle } from '../redis/client.ts';
 import type { RedisKeys } from '../redis/keys.ts';
 import type { Subscriptions } from '../redis/subscriptions.ts';
+import { parsePayload } from './payload.ts';
 
 export interface MembersDeps {
 	readonly redis: RedisHandle;
@@ -28,7 +29,10 @@ interface Member {
 const BEAT_EVERY_MS = 1000;
 const EXPIRY_MS = 4000;
 
-export type MemberLeftListener = (name: string, nodes: ReadonlyMap<string, string>) => void;
+/** `gone`: it said so, or its process ended. `silent`: it is not heard, and may be frozen or cut off. */
+export type Departure = 'gone' | 'silent';
+
+export type MemberLeftListener = (name: string, nodes: ReadonlyMap<string, string>, departure: Departure) => void;
 
 export class Members implements Closable {
 	readonly #deps: MembersDeps;
@@ -130,7 +134,7 @@ export class Members implements Closable {
 			return;
 		}
 		if (beat.left) {
-			this.#forget(beat.id);
+			this.#forget(beat.id, 'gone');
 			return;
 		}
 		if (!this.#others.has(beat.id)) {
@@ -147,7 +151,7 @@ export class Members implements Closable {
 		}
 		for (const [id, member] of this.#others) {
 			if (now - member.heardAt > EXPIRY_MS) {
-				this.#forget(id);
+				this.#forget(id, 'silent');
 			}
 		}
 	}
@@ -155,16 +159,16 @@ export class Members implements Closable {
 	#forgetName(name: string): void {
 		for (const [id, member] of this.#others) {
 			if (member.name === name) {
-				this.#forget(id);
+				this.#forget(id, 'gone');
 			}
 		}
 	}
 
-	#forget(id: string): void {
+	#forget(id: string, departure: Departure): void {
 		const member = this.#others.get(id);
 		if (member && this.#others.delete(id)) {
 			for (const listener of this.#leftListeners) {
-				listener(member.name, member.nodes);
+				listener(member.name, member.nodes, departure);
 			}
 		}
 	}
@@ -178,17 +182,7 @@ interface Beat {
 }
 
 function parseBeat(payload: Buffer): Beat | undefined {
-	let value: unknown;
-	try {
-		value = JSON.parse(payload.toString());
-	} catch {
-		// Not from a worker of ours: there is nobody to count.
-		return undefined;
-	}
-	if (typeof value !== 'object' || value === null) {
-		return undefined;
-	}
-	const { id, name, nodes, left } = value as Record<string, unknown>;
+	const { id, name, nodes, left } = parsePayload(payload) ?? {};
 	if (typeof id !== 'string' || typeof name !== 'string' || typeof nodes !== 'object' || nodes === null) {
 		return undefined;
 	}

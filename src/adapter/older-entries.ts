@@ -43,7 +43,9 @@ export class OlderEntries {
 			});
 			await this.#loading;
 		}
-		return this.#isMissing(offset) ? this.#private.run(() => this.#readFor(replay)) : 'ok';
+		const result = this.#isMissing(offset) ? await this.#private.run(() => this.#readFor(replay)) : 'ok';
+		await this.#recent.prepare(replay.position);
+		return result;
 	}
 
 	#isMissing(offset: StreamOffset): boolean {

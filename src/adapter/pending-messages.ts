@@ -30,28 +30,39 @@ const ECHO_TIMEOUT_MS = 2000;
 const SETTLED_AFTER_MS = OUTBOX_MAX_AGE_MS + 10_000;
 
 export class PendingMessages {
-	readonly #pending = new Map<string, Pending>();
+	/** By sequence. All are of one publisher, which is this worker's. */
+	readonly #pending = new Map<number, Pending>();
+	#publisher: string | undefined;
 	/** Delivered here without the stream, oldest first: they may turn up on it all the same. */
 	readonly #givenUp = new Map<string, GivenUp>();
 	/** How many of them may still turn up, by namespace. */
 	readonly #outside = new Map<string, number>();
 
 	add(mark: PublisherMark, fields: EntryFields): void {
-		this.#pending.set(formatMark(mark), { mark, fields, publishedAt: undefined });
+		this.#publisher = mark.publisher;
+		this.#pending.set(mark.sequence, { mark, fields, publishedAt: undefined });
+	}
+
+	/** Whether that publisher's messages are waited for here. */
+	isOwn(publisher: string): boolean {
+		return publisher === this.#publisher;
 	}
 
 	onPublished(mark: PublisherMark): void {
-		const pending = this.#pending.get(formatMark(mark));
+		const pending = this.#pending.get(mark.sequence);
 		if (pending) {
 			pending.publishedAt = performance.now();
 		}
 	}
 
 	onArrival(mark: PublisherMark): Arrival {
-		const key = formatMark(mark);
-		if (this.#pending.delete(key)) {
+		if (this.isOwn(mark.publisher) && this.#pending.delete(mark.sequence)) {
 			return 'expected';
 		}
+		if (this.#givenUp.size === 0) {
+			return 'foreign';
+		}
+		const key = formatMark(mark);
 		const given = this.#givenUp.get(key);
 		if (given === undefined) {
 			return 'foreign';
@@ -61,7 +72,12 @@ export class PendingMessages {
 		return 'echo';
 	}
 
-	/** Whether messages of that namespace were delivered here that the stream may still bring: clients here are ahead of it. */
+	/** Whether any message that was delivered here without the stream may still turn up on it. */
+	get hasOutside(): boolean {
+		return this.#outside.size > 0;
+	}
+
+	/** The same of one namespace: its clients here are ahead of the stream. */
 	isOutside(nsp: string): boolean {
 		return this.#outside.has(nsp);
 	}
@@ -73,13 +89,12 @@ export class PendingMessages {
 
 	/** Gives up that message and all before it, so that the order of one sender holds without the stream, too. */
 	giveUpTo(mark: PublisherMark): LocalMessage[] {
-		const last = formatMark(mark);
 		const given: LocalMessage[] = [];
-		if (this.#pending.has(last)) {
-			for (const [key, message] of this.#pending) {
+		if (this.#pending.has(mark.sequence)) {
+			for (const [sequence, message] of this.#pending) {
 				this.giveUp(message);
 				given.push(message);
-				if (key === last) {
+				if (sequence === mark.sequence) {
 					break;
 				}
 			}
@@ -92,18 +107,23 @@ export class PendingMessages {
 	 * after a gap, behind them. They are no echoes to wait for.
 	 */
 	passedOverBy(mark: PublisherMark): LocalMessage[] {
-		const last = formatMark(mark);
 		const passed: LocalMessage[] = [];
-		if (this.#pending.has(last)) {
-			for (const [key, message] of this.#pending) {
-				if (key === last) {
+		if (this.isOwn(mark.publisher) && this.#pending.has(mark.sequence)) {
+			for (const [sequence, message] of this.#pending) {
+				if (sequence === mark.sequence) {
 					break;
 				}
-				this.#pending.delete(key);
+				this.#pending.delete(sequence);
 				passed.push(message);
 			}
 		}
 		return passed;
+	}
+
+	/** Whether own messages before that one have not come back. */
+	isWaitingBefore({ publisher, sequence }: PublisherMark): boolean {
+		const [oldest] = this.#pending.keys();
+		return oldest !== undefined && oldest < sequence && this.isOwn(publisher);
 	}
 
 	/** The reader begins, or goes on after a gap: what Redis has may lie before that. If it comes all the same, it is as good as another's. */
@@ -132,7 +152,9 @@ export class PendingMessages {
 	/** It is delivered without the stream, here or by a sibling: should it turn up there, it is an echo. */
 	giveUp({ mark, fields: { nsp } }: LocalMessage): void {
 		const key = formatMark(mark);
-		this.#pending.delete(key);
+		if (this.isOwn(mark.publisher)) {
+			this.#pending.delete(mark.sequence);
+		}
 		this.#givenUp.set(key, { mark, nsp, at: performance.now(), isSettled: false });
 		this.#outside.set(nsp, (this.#outside.get(nsp) ?? 0) + 1);
 		if (this.#givenUp.size > MAX_GIVEN_UP) {

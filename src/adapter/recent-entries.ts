@@ -1,33 +1,51 @@
 /**
- * The newest entries of the stream, without a hole, indexed by room: what returning clients missed is found without reading it
- * again for each of them.
+ * The newest entries of the stream, without a hole. While clients come back they are indexed by room, so that what each of them missed is
+ * found without reading the stream again; while none do they are only kept, as they came.
  */
+import { setImmediate } from 'node:timers/promises';
 import { decodeEntry, type EntryMessage, type StreamEntry } from '../redis/stream-entry.ts';
-import { compareOffsets, type StreamOffset } from '../redis/stream-offset.ts';
+import { compareOffsets, isAfter, type StreamOffset } from '../redis/stream-offset.ts';
 import type { Room } from './session-record.ts';
+import { type StreamBatch, sizeOfEntry } from './stream-batch.ts';
 
 export interface RecentEntry extends StreamEntry {
 	/** Decoded when it is first needed; undefined while it isn't, and for entries that make no sense. */
 	message?: EntryMessage | undefined;
 }
 
-/** What an entry costs beside its data, roughly. */
-const ENTRY_OVERHEAD = 400;
+/** Some entries that are not indexed, and perhaps not even parsed. */
+interface Segment {
+	last: StreamOffset;
+	bytes: number;
+	content: StreamEntry[] | StreamBatch;
+}
+
 /** Room is made for this share at a time, since the index is walked for it. */
 const EVICTED_SHARE = 0.1;
+/** Who comes back is often followed by others. When nobody was for a while, the index costs more than it brings. */
+const INDEXED_MS = 60_000;
+const SEGMENT_ENTRIES = 500;
+/** Parsed in one turn of the event loop: some milliseconds. */
+const SLICE_ENTRIES = 2000;
 
 export class RecentEntries {
 	readonly #maxBytes: number;
+	readonly #indexedMs: number;
+	/** Oldest first, all older than the indexed entries. */
+	#segments: Segment[] = [];
 	#entries: RecentEntry[] = [];
-	/** Position of the first entry; positions only ever grow. */
+	/** Position of the first indexed entry; positions only ever grow. */
 	#base = 0;
 	#index = new Map<string, number[]>();
 	#bytes = 0;
 	#from: StreamOffset;
+	#usedAt = Number.NEGATIVE_INFINITY;
 
-	constructor(maxBytes: number, from: StreamOffset) {
+	/** `indexedMs`: how long after a look-up what is new is indexed at once. */
+	constructor(maxBytes: number, from: StreamOffset, indexedMs = INDEXED_MS) {
 		this.#maxBytes = maxBytes;
 		this.#from = from;
+		this.#indexedMs = indexedMs;
 	}
 
 	/** Every entry after this one is here. */
@@ -37,6 +55,7 @@ export class RecentEntries {
 
 	/** Forgets everything; what follows `cursor` will be appended. */
 	reset(cursor: StreamOffset): void {
+		this.#segments = [];
 		this.#entries = [];
 		this.#index.clear();
 		this.#bytes = 0;
@@ -44,29 +63,59 @@ export class RecentEntries {
 	}
 
 	append(entry: StreamEntry): void {
-		this.#add(this.#base + this.#entries.length, entry);
-		this.#entries.push(entry);
-		this.#bytes += sizeOf(entry);
-		if (this.#bytes > this.#maxBytes) {
-			this.#evict();
+		const bytes = sizeOfEntry(entry);
+		if (this.#isIndexing()) {
+			this.#add(this.#base + this.#entries.length, entry);
+			this.#entries.push(entry);
+		} else {
+			this.#appendUnindexed(entry, bytes);
 		}
+		this.#grow(bytes);
+	}
+
+	/** A batch that concerns nobody here stays as it came until someone comes back. */
+	appendBatch(batch: StreamBatch): void {
+		if (this.#isIndexing()) {
+			for (const entry of entriesOf(batch)) {
+				this.append(entry);
+			}
+			return;
+		}
+		this.#retire();
+		this.#segments.push({ last: batch.last, bytes: batch.bytes, content: batch });
+		this.#grow(batch.bytes);
 	}
 
 	/** Puts older entries in front: all those after `from` and up to the present `from`. False when there is no room for them. */
 	prepend(from: StreamOffset, entries: readonly StreamEntry[]): boolean {
-		const bytes = entries.reduce((sum, entry) => sum + sizeOf(entry), 0);
+		const bytes = entries.reduce((sum, entry) => sum + sizeOfEntry(entry), 0);
 		if (this.#bytes + bytes > this.#maxBytes) {
 			return false;
 		}
-		this.#entries = [...entries, ...this.#entries];
+		this.#segments.unshift({ last: this.#from, bytes, content: [...entries] });
 		this.#bytes += bytes;
 		this.#from = from;
-		this.#reindex();
 		return true;
+	}
+
+	/** Parses what `select` will need after `after`, without holding up the event loop for all of it. */
+	async prepare(after: StreamOffset): Promise<void> {
+		let parsed = 0;
+		for (const segment of this.#segments.slice(this.#firstAfter(after))) {
+			if (!Array.isArray(segment.content)) {
+				parsed += segment.content.count;
+				segment.content = entriesOf(segment.content);
+			}
+			if (parsed >= SLICE_ENTRIES) {
+				parsed = 0;
+				await setImmediate();
+			}
+		}
 	}
 
 	/** Entries of a namespace after `after` that may concern one of `rooms`, oldest first: also those whose rooms are not told. */
 	select(nsp: string, rooms: Iterable<Room>, after: StreamOffset): RecentEntry[] {
+		this.#indexFrom(after);
 		const start = this.#positionAfter(after);
 		const positions: number[] = [];
 		collect(this.#index.get(keyOf(nsp, undefined)), start, positions);
@@ -105,14 +154,86 @@ export class RecentEntries {
 		}
 	}
 
+	#isIndexing(): boolean {
+		return performance.now() - this.#usedAt < this.#indexedMs;
+	}
+
+	#appendUnindexed(entry: StreamEntry, bytes: number): void {
+		this.#retire();
+		const newest = this.#segments.at(-1);
+		if (newest && Array.isArray(newest.content) && newest.content.length < SEGMENT_ENTRIES) {
+			newest.content.push(entry);
+			newest.bytes += bytes;
+			newest.last = entry.id;
+		} else {
+			this.#segments.push({ last: entry.id, bytes, content: [entry] });
+		}
+	}
+
+	/** Gives up the index. */
+	#retire(): void {
+		const entries = this.#entries;
+		this.#entries = [];
+		this.#index.clear();
+		for (let at = 0; at < entries.length; at += SEGMENT_ENTRIES) {
+			const content = entries.slice(at, at + SEGMENT_ENTRIES);
+			const bytes = content.reduce((sum, entry) => sum + sizeOfEntry(entry), 0);
+			this.#segments.push({ last: content.at(-1)?.id ?? this.#from, bytes, content });
+		}
+	}
+
+	/** Everything after `after` is indexed, and stays so for a while. */
+	#indexFrom(after: StreamOffset): void {
+		this.#usedAt = performance.now();
+		const older = this.#segments.splice(this.#firstAfter(after));
+		if (older.length > 0) {
+			this.#entries = [...older.flatMap(({ content }) => (Array.isArray(content) ? content : entriesOf(content))), ...this.#entries];
+			this.#reindex();
+		}
+	}
+
+	/** Index of the first segment that has something after `after`. */
+	#firstAfter(after: StreamOffset): number {
+		let index = this.#segments.length;
+		while (index > 0 && isAfter(this.#segments[index - 1]?.last ?? after, after)) {
+			index--;
+		}
+		return index;
+	}
+
+	#grow(bytes: number): void {
+		this.#bytes += bytes;
+		if (this.#bytes > this.#maxBytes) {
+			this.#evict();
+		}
+	}
+
 	#evict(): void {
-		let count = 0;
 		const enough = this.#maxBytes * (1 - EVICTED_SHARE);
+		let count = 0;
+		while (this.#bytes > enough && count < this.#segments.length) {
+			this.#forget(this.#segments[count++]);
+		}
+		this.#segments.splice(0, count);
+		if (this.#bytes > enough) {
+			this.#evictIndexed(enough);
+		}
+	}
+
+	#forget(segment: Segment | undefined): void {
+		if (segment) {
+			this.#bytes -= segment.bytes;
+			this.#from = segment.last;
+		}
+	}
+
+	#evictIndexed(enough: number): void {
+		let count = 0;
 		for (const entry of this.#entries) {
 			if (this.#bytes <= enough) {
 				break;
 			}
-			this.#bytes -= sizeOf(entry);
+			this.#bytes -= sizeOfEntry(entry);
 			this.#from = entry.id;
 			count++;
 		}
@@ -184,6 +305,7 @@ function keyOf(nsp: string, room: Room | undefined): string {
 	return room === undefined ? nsp : `${nsp}\0${room}`;
 }
 
-function sizeOf(entry: StreamEntry): number {
-	return entry.data.length + ENTRY_OVERHEAD;
+/** Those that make sense. */
+function entriesOf(batch: StreamBatch): StreamEntry[] {
+	return batch.parse().flatMap((parsed) => (parsed.kind === 'entry' ? [parsed.entry] : []));
 }

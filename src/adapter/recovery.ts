@@ -15,12 +15,13 @@ import { compareOffsets, isAfter, parseOffset, type StreamOffset } from '../redi
 import { cutConnection } from './connections.ts';
 import type { OfficialAdapter, RecoverableSocket } from './official.ts';
 import type { OlderEntries } from './older-entries.ts';
+import { OUTSIDE_STREAM } from './own-messages.ts';
 import type { RecentEntries } from './recent-entries.ts';
 import { Replay } from './replay.ts';
 import { Semaphore } from './semaphore.ts';
 import { decodeRecord, type Room, type SessionRecord } from './session-record.ts';
 import type { Sessions } from './sessions.ts';
-import { OUTSIDE_STREAM, type StreamHub } from './stream-hub.ts';
+import type { StreamHub } from './stream-hub.ts';
 
 export interface RecoveryDeps {
 	readonly hub: StreamHub;
@@ -100,7 +101,7 @@ export class Recovery {
 		const nsp = adapter.nsp.name;
 		const replay = this.#held.get(keyOf(nsp, socket.id));
 		this.#held.delete(keyOf(nsp, socket.id));
-		if (socket.recovered && replay && hub.cursor && !hub.isOutside(nsp) && replay.advance(recent, hub.cursor) === 'ok') {
+		if (socket.recovered && replay && hub.cursor && !hub.own.isOutside(nsp) && replay.advance(recent, hub.cursor) === 'ok') {
 			sessions.open(nsp, socket.pid ?? '', socket, replay.stays);
 			void Adapter.prototype.addAll.call(
 				adapter,
@@ -112,7 +113,7 @@ export class Recovery {
 		} else {
 			if (socket.recovered) {
 				withdraw(socket);
-				this.#count(replay === undefined ? 'not_held' : hub.isOutside(nsp) ? 'outside_stream' : refusalOf(replay));
+				this.#count(replay === undefined ? 'not_held' : hub.own.isOutside(nsp) ? 'outside_stream' : refusalOf(replay));
 			}
 			sessions.open(nsp, socket.pid ?? '', socket);
 		}
@@ -159,7 +160,7 @@ export class Recovery {
 		if (hub.cursor === undefined) {
 			throw new RefusedError('redis_away');
 		}
-		if (hub.isOutside(nsp)) {
+		if (hub.own.isOutside(nsp)) {
 			// Clients here have been sent what the stream will bring later: this one would never be.
 			throw new RefusedError('outside_stream');
 		}

@@ -8,7 +8,7 @@ import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { PartialAnswerError, withMissing } from '../base/partial-answer.ts';
 import type { Metrics } from '../metrics/registry.ts';
-import type { Members } from './members.ts';
+import type { Departure, Members } from './members.ts';
 import type { OfficialAdapter } from './official.ts';
 import { toPlainData } from './safe-data.ts';
 
@@ -33,6 +33,8 @@ export interface RequestsDeps {
 interface OpenRequest {
 	/** Known servers that have not answered. */
 	readonly missing: Map<string, string>;
+	/** Names of those that are not waited for any more, though they may live. */
+	readonly silent: string[];
 	/** How many servers beside those must answer. */
 	unknown: number;
 	readonly answers: unknown[];
@@ -67,8 +69,7 @@ export class Requests {
 		}
 		const data = { opts: { rooms: [...opts.rooms], except: [...(opts.except ?? [])], flags: opts.flags } };
 		const { answers, missing } = await this.#ask(FETCH_SOCKETS, data, opts.flags?.timeout ?? DEFAULT_TIMEOUT_MS);
-		const sockets = [...local, ...answers.flat()];
-		return withMissing(sockets, missing);
+		return withMissing([...local, ...answers.flat()], missing);
 	}
 
 	async serverSideEmit(packet: unknown[]): Promise<unknown> {
@@ -126,12 +127,18 @@ export class Requests {
 		}
 	}
 
-	/** That server will not answer any more. */
-	forget(uid: string): void {
+	/** That server will not answer any more. One that is only silent may have sockets all the same: the answer without them is partial. */
+	forget(uid: string, departure: Departure): void {
 		for (const request of this.#open.values()) {
-			if (request.missing.delete(uid)) {
-				this.#check(request);
+			const name = request.missing.get(uid);
+			if (name === undefined) {
+				continue;
 			}
+			request.missing.delete(uid);
+			if (departure === 'silent') {
+				request.silent.push(name);
+			}
+			this.#check(request);
 		}
 	}
 
@@ -163,10 +170,10 @@ export class Requests {
 				this.#open.delete(requestId);
 				resolve({
 					answers: request.answers,
-					missing: [...request.missing.values(), ...Array<string>(Math.max(0, request.unknown)).fill(UNKNOWN_SERVER)],
+					missing: [...request.silent, ...request.missing.values(), ...Array<string>(Math.max(0, request.unknown)).fill(UNKNOWN_SERVER)],
 				});
 			};
-			const request: OpenRequest = { missing, unknown, answers: [], timer: setTimeout(finish, timeoutMs), finish };
+			const request: OpenRequest = { missing, silent: [], unknown, answers: [], timer: setTimeout(finish, timeoutMs), finish };
 			this.#open.set(requestId, request);
 			void this.#deps.adapter.publishAndReturnOffset({ type, data: { ...data, requestId } });
 		});

@@ -8,8 +8,10 @@ import type { Config } from '../config/schema.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { SessionStore, SessionWrite, WriteResult } from '../redis/session-store.ts';
 import { STREAM_END, type StreamOffset } from '../redis/stream-offset.ts';
+import { warnOncePerKey } from './dropped-keys.ts';
 import { LiveSession, type SessionSocket } from './live-session.ts';
 import { RoomActivity } from './room-activity.ts';
+import type { DroppedKeyListener } from './safe-data.ts';
 import type { Room, RoomStay } from './session-record.ts';
 import { type SaveBatch, SessionWriter, takeFirst } from './session-writer.ts';
 import { UrgentChanges } from './urgent-changes.ts';
@@ -32,7 +34,6 @@ const TICK_MS = 250;
 const SWEEP_TICKS = 8;
 const REFRESH_MS = 60_000;
 const CLOSE_TIMEOUT_MS = 2000;
-const MAX_WARNED_KEYS = 100;
 /** Saved again that often while nothing changes, so that the record does not expire under a living client. */
 const refreshMsOf = (config: Config): number => Math.min(REFRESH_MS, config.recoveryWindowMs / 2);
 
@@ -46,12 +47,13 @@ export class Sessions implements Closable {
 	readonly #activity = new Map<string, RoomActivity>();
 	readonly #outsideAt = new Map<string, StreamOffset>();
 	readonly #timer: NodeJS.Timeout;
-	readonly #warned = new Set<string>();
+	readonly #onDropped: DroppedKeyListener;
 	#sweepAt = 0;
 
 	constructor(deps: SessionsDeps) {
 		const { store, metrics, log } = deps;
 		this.#deps = deps;
+		this.#onDropped = warnOncePerKey(log);
 		this.#writer = new SessionWriter({
 			store,
 			metrics,
@@ -288,13 +290,6 @@ export class Sessions implements Closable {
 		}
 		this.#urgent.clear();
 	}
-
-	readonly #onDropped = (key: string): void => {
-		if (!this.#warned.has(key) && this.#warned.size < MAX_WARNED_KEYS) {
-			this.#warned.add(key);
-			this.#deps.log.warn({ key }, 'socket.data holds what cannot be saved; that key is left out of the session');
-		}
-	};
 }
 
 function keyOf(nsp: string, sid: string): string {

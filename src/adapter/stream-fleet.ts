@@ -17,7 +17,7 @@ import { countSubscribers, Subscriptions } from '../redis/subscriptions.ts';
 import { Carrier } from './carrier.ts';
 import { closePaced, cutConnection, type EngineConnection, silence } from './connections.ts';
 import type { FleetAdapter, FleetAdapterDeps } from './fleet-adapter.ts';
-import { Members } from './members.ts';
+import { type Departure, Members } from './members.ts';
 import { createOfficialFactory, type OfficialAdapter, requestChannelOf, responseChannelOf } from './official.ts';
 import { OlderEntries } from './older-entries.ts';
 import { RecentEntries } from './recent-entries.ts';
@@ -78,7 +78,9 @@ class StreamFleet implements FleetAdapter {
 				barrier: () => this.#sessions?.barrier(),
 				onOutside: (nsp, isOutside) => this.#sessions?.noteOutside(nsp, isOutside),
 				share: (messages) => this.#carrier.share(messages),
+				interest: () => this.#carrier.interest.token,
 				onEntry: (entry) => this.#recovery && this.#recent.append(entry),
+				onQuietBatch: (batch) => this.#recovery && this.#recent.appendBatch(batch),
 				onHole: (cursor) => this.#recent.reset(cursor),
 				onGap: (reason, cursor) => this.#onGap(reason, cursor),
 			}),
@@ -90,10 +92,10 @@ class StreamFleet implements FleetAdapter {
 				config,
 				metrics,
 				log,
-				events: { onPublished: (mark) => this.#hub.onPublished(mark), onLate: (mark) => this.#hub.onPublishLate(mark) },
+				events: { onPublished: (mark) => this.#hub.own.onPublished(mark), onLate: (mark) => this.#hub.own.onPublishLate(mark) },
 			}),
 		);
-		this.#hub.setPublisher(this.#publisher);
+		this.#hub.own.setPublisher(this.#publisher);
 		this.#carrier = this.#parts.add(
 			'reader',
 			new Carrier({
@@ -103,20 +105,22 @@ class StreamFleet implements FleetAdapter {
 				metrics,
 				log,
 				cursor: () => this.#hub.cursor,
-				onBatch: (after, entries) => this.#hub.receive(after, entries),
+				rooms: () => [...this.#hub.namespaces].map(([nsp, { rooms }]) => [nsp, rooms.keys()] as const),
+				isConcerned: (entry) => this.#hub.isConcerned(entry),
+				onBatch: (batch) => this.#hub.receive(batch),
 				onGap: (reason, cursor) => this.#hub.skipTo(reason, cursor),
-				onLocal: (messages) => this.#hub.receiveLocal(messages),
+				onLocal: (messages) => this.#hub.own.receiveLocal(messages),
 			}),
 		);
 		this.#members = this.#parts.add('membership', new Members({ redis, keys, subscriptions: this.#subscriptions, bus, log, owner }));
-		this.#members.onLeft((name, nodes) => this.#onMemberLeft(name, nodes));
+		this.#members.onLeft((name, nodes, departure) => this.#onMemberLeft(name, nodes, departure));
 		this.#store = createSessionStore(redis, keys, worker);
 		if (config.recovery) {
 			({ sessions: this.#sessions, recovery: this.#recovery } = this.#createRecovery(worker));
 		}
 		this.#slowConsumers = this.#parts.add('slow consumers', new SlowConsumers({ maxBufferedBytes: config.maxBufferedBytes, metrics, log }));
 		const factory = createOfficialFactory(
-			createStreamPort({ redis, subscriptions: this.#subscriptions, metrics, log, publish: (fields) => this.#hub.publish(fields) }),
+			createStreamPort({ redis, subscriptions: this.#subscriptions, metrics, log, publish: (fields) => this.#hub.own.publish(fields) }),
 			keys,
 		);
 		const create = (nsp: Namespace): Adapter => this.#createNamespace(factory(nsp));
@@ -212,6 +216,7 @@ class StreamFleet implements FleetAdapter {
 		});
 		hardenNamespace(adapter, {
 			hub: this.#hub,
+			interest: this.#carrier.interest,
 			recovery: this.#recovery,
 			sessions: this.#sessions,
 			requests,
@@ -292,10 +297,10 @@ class StreamFleet implements FleetAdapter {
 		}
 	}
 
-	#onMemberLeft(name: string, nodes: ReadonlyMap<string, string>): void {
+	#onMemberLeft(name: string, nodes: ReadonlyMap<string, string>, departure: Departure): void {
 		for (const [nsp, uid] of nodes) {
 			const found = this.#adapters.get(nsp);
-			found?.requests.forget(uid);
+			found?.requests.forget(uid, departure);
 			// For presence: its sockets are not in fetchSockets() any more.
 			found?.adapter.emit('worker-left', name);
 		}

@@ -6,15 +6,18 @@ import type { Namespace } from 'socket.io';
 import { Adapter, type BroadcastOptions, type ClusterMessage, type Session } from 'socket.io-adapter';
 import type { EntryMessage, EntryTarget, EventPacket } from '../redis/stream-entry.ts';
 import { parseOffset } from '../redis/stream-offset.ts';
+import type { HubNamespace } from './deliveries.ts';
+import type { Interest } from './interest.ts';
 import type { OfficialAdapter, OutgoingMessage, RecoverableSocket } from './official.ts';
 import type { Recovery } from './recovery.ts';
 import type { Requests } from './requests.ts';
 import type { Room } from './session-record.ts';
 import type { Sessions } from './sessions.ts';
-import type { HubNamespace, StreamHub } from './stream-hub.ts';
+import type { StreamHub } from './stream-hub.ts';
 
 export interface NamespaceDeps {
 	readonly hub: StreamHub;
+	readonly interest: Interest;
 	/** Undefined when recovery is off. */
 	readonly recovery: Recovery | undefined;
 	readonly sessions: Sessions | undefined;
@@ -41,11 +44,21 @@ export function hardenNamespace(adapter: OfficialAdapter, deps: NamespaceDeps): 
 	const close = adapter.close.bind(adapter);
 	adapter.close = () => {
 		deps.hub.remove(adapter.nsp.name);
+		deps.interest.onNamespace();
 		deps.requests.close();
 		deps.onClose();
 		return close();
 	};
 	deps.hub.add(adapter.nsp.name, namespace);
+	reportRooms(adapter, deps);
+}
+
+/** The worker that reads the stream for this one is told what there is. */
+function reportRooms(adapter: OfficialAdapter, { interest }: NamespaceDeps): void {
+	const nsp = adapter.nsp.name;
+	interest.onNamespace();
+	adapter.on('create-room', (room: Room) => interest.onRoom(nsp, room, true));
+	adapter.on('delete-room', (room: Room) => interest.onRoom(nsp, room, false));
 }
 
 /** Hands messages to the sockets of this worker; never publishes. */
@@ -58,8 +71,8 @@ class StreamNamespace implements HubNamespace {
 		this.#deps = deps;
 	}
 
-	hasRoom(room: Room): boolean {
-		return this.#adapter.rooms.has(room);
+	get rooms(): ReadonlyMap<Room, unknown> {
+		return this.#adapter.rooms;
 	}
 
 	deliver(message: EntryMessage, offset: string): void {
@@ -117,7 +130,7 @@ function replacePublishing(adapter: OfficialAdapter, { hub }: NamespaceDeps, loc
 	const publish = (opts: BroadcastOptions, message: OutgoingMessage): void => {
 		const rooms = message.type === BROADCAST ? [...opts.rooms] : [];
 		// Encoding what can't be encoded throws here, at the caller, as it does without a cluster. The promise resolves at once.
-		void hub.withRooms(rooms, () => adapter.publishAndReturnOffset(message));
+		void hub.own.withRooms(rooms, () => adapter.publishAndReturnOffset(message));
 	};
 	const encodeOptions = ({ rooms, except, flags }: BroadcastOptions) => ({ rooms: [...rooms], except: [...(except ?? [])], flags });
 

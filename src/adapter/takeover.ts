@@ -6,6 +6,7 @@ import type { Logger } from '../base/log.ts';
 import type { RedisHandle } from '../redis/client.ts';
 import type { RedisKeys } from '../redis/keys.ts';
 import type { Subscriptions } from '../redis/subscriptions.ts';
+import { parsePayload } from './payload.ts';
 
 export interface TakeoverDeps {
 	readonly redis: RedisHandle;
@@ -81,17 +82,7 @@ export class Takeover implements Closable {
 }
 
 function parseControl(payload: Buffer): ControlMessage | undefined {
-	let value: unknown;
-	try {
-		value = JSON.parse(payload.toString());
-	} catch {
-		// Not from a worker of ours: nobody waits for an answer.
-		return undefined;
-	}
-	if (typeof value !== 'object' || value === null) {
-		return undefined;
-	}
-	const { kind, id, pid, from } = value as Record<string, unknown>;
+	const { kind, id, pid, from } = parsePayload(payload) ?? {};
 	if (typeof id !== 'string') {
 		return undefined;
 	}

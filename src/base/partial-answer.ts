@@ -18,7 +18,11 @@ export class PartialAnswerError extends Error {
 }
 
 /** Notes beside `result` who is missing; it stays the array that Socket.IO's types promise. */
-export function withMissing(result: unknown[], missing: readonly string[]): unknown[] {
-	Object.defineProperty(result, MISSING, { value: missing, enumerable: false });
+export function withMissing<T>(result: T[], missing: readonly string[]): T[] {
+	Object.defineProperty(result, MISSING, { value: missing });
+	// Socket.IO gives its caller a mapped copy.
+	const map = <U>(convert: (item: T, index: number, all: T[]) => U): U[] =>
+		withMissing(Array.prototype.map.call<T[], [typeof convert], U[]>(result, convert), missing);
+	Object.defineProperty(result, 'map', { value: map });
 	return result;
 }

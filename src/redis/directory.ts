@@ -41,8 +41,7 @@ export interface PodAddress {
 export interface Directory extends Closable {
 	/** Claims the pod id and begins to beat. `away`: Redis did not answer; the claim is tried again in the background. */
 	start(): Promise<'ok' | 'taken' | 'away'>;
-	lookup(pod: string): PodAddress | undefined;
-	/** The same, but a pod that is not known is looked for in Redis first: it may be younger than the last heartbeat. Never rejects. */
+	/** A pod that is not known is looked for in Redis: it may be younger than the last heartbeat. Never rejects. */
 	find(pod: string): Promise<PodAddress | undefined>;
 	/** All known pods, this one included once it has claimed its id. */
 	pods(): readonly PodRecord[];
@@ -145,19 +144,14 @@ class RedisDirectory implements Directory {
 		return outcome;
 	}
 
-	lookup(pod: string): PodAddress | undefined {
-		const record = this.#peers.get(pod);
-		return record && { host: record.host, port: record.port };
-	}
-
 	async find(pod: string): Promise<PodAddress | undefined> {
-		const known = this.lookup(pod);
+		const known = this.#known(pod);
 		if (known) {
 			return known;
 		}
 		this.#refresh ??= this.#refreshSoon();
 		await this.#refresh;
-		return this.lookup(pod);
+		return this.#known(pod);
 	}
 
 	pods(): readonly PodRecord[] {
@@ -183,6 +177,11 @@ class RedisDirectory implements Directory {
 		} catch (error) {
 			log.warn({ err: messageOf(error) }, 'could not tell the fleet that this pod leaves; it will expire');
 		}
+	}
+
+	#known(pod: string): PodAddress | undefined {
+		const record = this.#peers.get(pod);
+		return record && { host: record.host, port: record.port };
 	}
 
 	/** Who asks before it starts shares it; forged ids cost Redis no more than this. */

@@ -4,13 +4,15 @@
  */
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { createAdapter } from '@socket.io/redis-streams-adapter';
 import { Redis } from 'ioredis';
 import { Server } from 'socket.io';
 import { buildRecoveryOptions, createFleetAdapter } from '../../../src/adapter/create.ts';
 import { messageOf } from '../../../src/base/errors.ts';
 import { createLogger } from '../../../src/base/log.ts';
-import { missingOf } from '../../../src/base/partial-answer.ts';
+import { missingOf, PartialAnswerError } from '../../../src/base/partial-answer.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import { createBus } from '../../../src/ipc/bus.ts';
 import { createMetrics, type Metrics } from '../../../src/metrics/registry.ts';
@@ -30,6 +32,7 @@ for (const name of ['/', ...(spec.namespaces ?? [])]) {
 		const { delayMs, token } = socket.handshake.auth as { delayMs?: number; token?: string };
 		setTimeout(() => next(token === 'expired' ? new Error('expired') : undefined), delayMs ?? 0);
 	});
+	nsp.on('question', (answer: (pod: string) => void) => answer(spec.pod ?? ''));
 	nsp.on('connection', (socket) => {
 		const { rooms = [] } = socket.handshake.auth as { rooms?: string[] };
 		if (!socket.recovered) {
@@ -98,6 +101,12 @@ async function carryOut({ what, nsp = '/', rooms = [], args = [] }: Order): Prom
 			const sockets = await target.fetchSockets();
 			return { ids: sockets.map(({ id }) => id), missing: missingOf(sockets) };
 		}
+		case 'ask':
+			return new Promise((resolve) => {
+				io.of(nsp).serverSideEmit('question', (error: Error | null, answers: string[]) =>
+					resolve({ answers, missing: error instanceof PartialAnswerError ? error.missing : [] }),
+				);
+			});
 		case 'servers':
 			return io.of(nsp).adapter.serverCount();
 		case 'metric':
@@ -113,8 +122,17 @@ async function carryOut({ what, nsp = '/', rooms = [], args = [] }: Order): Prom
 		case 'reasons':
 			return reasons();
 		case 'state':
-			return { warnings, cpuMs: process.cpuUsage().user / 1000, rss: process.memoryUsage().rss, sockets: io.of(nsp).sockets.size };
+			return { warnings, cpuMs: process.cpuUsage().user / 1000, sockets: io.of(nsp).sockets.size };
+		case 'memory':
+			collectGarbage();
+			return process.memoryUsage().rss;
 	}
+}
+
+/** What nothing holds any more is not in the figures that follow. */
+function collectGarbage(): void {
+	setFlagsFromString('--expose-gc');
+	(runInNewContext('gc') as () => void)();
 }
 
 /** Sum over all labels. */

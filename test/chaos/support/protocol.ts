@@ -29,11 +29,13 @@ export interface Order {
 		| 'kick'
 		| 'leave'
 		| 'fetch'
+		| 'ask'
 		| 'servers'
 		| 'metric'
 		| 'cut'
 		| 'reasons'
-		| 'state';
+		| 'state'
+		| 'memory';
 	readonly nsp?: string;
 	readonly rooms?: readonly string[];
 	readonly args?: readonly unknown[];

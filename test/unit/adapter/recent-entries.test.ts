@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RecentEntries } from '../../../src/adapter/recent-entries.ts';
+import { buildBatch } from '../../../src/adapter/stream-batch.ts';
 import type { StreamEntry } from '../../../src/redis/stream-entry.ts';
 import { compareOffsets, type StreamOffset } from '../../../src/redis/stream-offset.ts';
 import { createRandom } from '../../support/fuzz.ts';
@@ -16,7 +17,13 @@ const entry = (ms: number, rooms: readonly string[] | undefined, nsp = '/'): Str
 	rooms,
 });
 
-test('selection finds what a walk over all entries finds, through growth, eviction and older entries put in front', () => {
+/** Indexed at once, and only when someone looks. */
+for (const indexedMs of [60_000, 0]) {
+	test(`selection finds what a walk over all entries finds, through growth, eviction and older entries put in front (${indexedMs})`, () =>
+		checkSelection(indexedMs));
+}
+
+function checkSelection(indexedMs: number): void {
 	const random = createRandom(3);
 	const rooms = ['a', 'b', 'c', 'd'];
 	const all: StreamEntry[] = [];
@@ -24,7 +31,7 @@ test('selection finds what a walk over all entries finds, through growth, evicti
 		const chosen = rooms.filter(() => random() < 0.3);
 		all.push(entry(ms, chosen.length === 0 ? undefined : chosen, random() < 0.5 ? '/' : '/x'));
 	}
-	const recent = new RecentEntries(500_000, at(1000));
+	const recent = new RecentEntries(500_000, at(1000), indexedMs);
 	for (const one of all.slice(1000, 1500)) {
 		recent.append(one);
 	}
@@ -46,8 +53,19 @@ test('selection finds what a walk over all entries finds, through growth, evicti
 		}
 	};
 	check(1500);
-	for (const one of all.slice(1500)) {
+	for (const one of all.slice(1500, 2000)) {
 		recent.append(one);
+	}
+	for (let from = 2000; from < 3000; from += 10) {
+		recent.appendBatch(
+			buildBatch(
+				at(from),
+				all.slice(from, from + 10).map((one) => ({ kind: 'entry', entry: one })),
+			),
+		);
+		if (from % 250 === 0) {
+			check(from + 10);
+		}
 	}
 	assert.ok(compareOffsets(recent.from, at(1500)) > 0, 'old entries were evicted');
 	check(3000);
@@ -55,4 +73,4 @@ test('selection finds what a walk over all entries finds, through growth, evicti
 	recent.reset(at(3000));
 	assert.deepEqual(recent.select('/', rooms, at(0)), []);
 	assert.equal(recent.from, at(3000));
-});
+}

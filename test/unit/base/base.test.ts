@@ -5,6 +5,7 @@ import { sleep, withDeadline } from '../../../src/base/deadline.ts';
 import { AppError, ERROR_TABLE, type ErrorCode, messageOf, systemCodeOf } from '../../../src/base/errors.ts';
 import { Lifecycle } from '../../../src/base/lifecycle.ts';
 import { createSilentLogger } from '../../../src/base/log.ts';
+import { missingOf, withMissing } from '../../../src/base/partial-answer.ts';
 
 test('back-off doubles up to its limit and stays there, and jitter only shortens it', () => {
 	const delays = (random: number) =>
@@ -73,4 +74,11 @@ test('what was started is closed in reverse order, past failures, once', async (
 	await lifecycle.close();
 	assert.deepEqual(closed, ['third', 'first']);
 	assert.equal(typeof part.close, 'function');
+});
+
+test('who is missing in an answer is told by the copies that Socket.IO makes of it, too', () => {
+	const answer = withMissing([1, 2], ['AAAA/0']).map((value) => value * 2);
+	assert.deepEqual([...answer], [2, 4]);
+	assert.deepEqual(missingOf(answer), ['AAAA/0']);
+	assert.deepEqual(missingOf([1]), []);
 });
