@@ -9,4 +9,6 @@ const { status } = spawnSync(`${root}/node_modules/.bin/tsc`, ['-p', 'tsconfig.b
 if (status !== 0) {
 	process.exit(status ?? 1);
 }
-chmodSync(`${root}/dist/cli.js`, 0o755);
+for (const program of ['cli', 'kubectl-socketfleet']) {
+	chmodSync(`${root}/dist/${program}.js`, 0o755);
+}

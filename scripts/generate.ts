@@ -16,6 +16,7 @@ import { renderAlerts } from './reference/alerts.ts';
 import { renderConfiguration } from './reference/configuration.ts';
 import { renderDashboards } from './reference/dashboards.ts';
 import { renderErrors } from './reference/errors.ts';
+import { renderFindings } from './reference/findings.ts';
 import { renderMetrics } from './reference/metrics.ts';
 
 interface Target {
@@ -28,6 +29,7 @@ const TARGETS: readonly Target[] = [
 	{ path: 'docs/reference/configuration.md', render: renderConfiguration },
 	{ path: 'docs/reference/metrics.md', render: renderMetrics },
 	{ path: 'docs/reference/errors.md', render: renderErrors },
+	{ path: 'docs/reference/findings.md', render: renderFindings },
 	{ path: 'docs/reference/openapi.json', render: renderOpenApi },
 	{ path: 'docs/benchmarks.md', render: () => renderBenchmarks() },
 	{ path: 'docs/reference/alerts.md', render: renderAlerts },

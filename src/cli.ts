@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 /** argv -> command -> config -> dynamic import of one role's main. */
 import cluster from 'node:cluster';
-import { Command, CommanderError, Option } from 'commander';
-import { AppError, ERROR_TABLE, messageOf } from './base/errors.ts';
+import { Command, Option } from 'commander';
 import { loadConfig } from './config/load.ts';
 import { redactConfig } from './config/redact.ts';
 import { type Config, envNameOf, flagNameOf, OPTION_KEYS, type OptionKey, specOf } from './config/schema.ts';
 import { VERSION } from './config/version.ts';
 import type { OperatorFlags } from './operator-command.ts';
+import { runProgram } from './run-program.ts';
 import { parseInterval } from './terminal/flags.ts';
 
 type Flags = Partial<Record<OptionKey, unknown>> & { config?: string };
@@ -145,16 +145,4 @@ function showConfig({ config, origins, file }: ReturnType<typeof loadConfig>, js
 	}
 }
 
-function report(error: unknown): number {
-	if (error instanceof CommanderError) {
-		return error.exitCode === 0 ? 0 : ERROR_TABLE.ERR_USAGE.exitCode; // commander has said it
-	}
-	console.error(`socketfleet: ${messageOf(error)}`);
-	return error instanceof AppError ? error.exitCode : ERROR_TABLE.ERR_UNEXPECTED.exitCode;
-}
-
-try {
-	await main(process.argv);
-} catch (error) {
-	process.exitCode = report(error);
-}
+await runProgram('socketfleet', () => main(process.argv));

@@ -30,6 +30,7 @@ export const ERROR_TABLE = {
 	ERR_RATE: { status: 429, exitCode: 8, doc: 'More than the rate that is allowed; try again later.' },
 	ERR_KUBE: { status: 502, exitCode: 8, doc: 'The Kubernetes API refuses, does not answer, or is not configured.' },
 	ERR_NOT_FOUND: { status: 404, exitCode: 2, doc: 'There is no such thing.' },
+	ERR_UNHEALTHY: { status: 500, exitCode: 10, doc: '`kubectl socketfleet doctor` found something that is an error.' },
 	ERR_METHOD: { status: 405, exitCode: 2, doc: 'The address is right, the HTTP method is not.' },
 } as const satisfies Record<string, ErrorRow>;
 

@@ -69,5 +69,9 @@ export function parseReadings(text: string): PodReadings {
 /** From the body of `/readyz`. That a pod drains is known, and nothing wrong. */
 export function parseReasons(body: string): readonly string[] {
 	const { reasons } = JSON.parse(body) as { readonly reasons?: readonly unknown[] };
-	return (reasons ?? []).filter((reason): reason is string => typeof reason === 'string' && !EXPECTED.test(reason));
+	return (reasons ?? []).filter((reason): reason is string => typeof reason === 'string' && isFault(reason));
+}
+
+export function isFault(reason: string): boolean {
+	return !EXPECTED.test(reason);
 }

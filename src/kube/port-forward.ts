@@ -19,11 +19,18 @@ export function createPodDialer(config: KubeConfig): DialPod {
 		const refusal = new PassThrough();
 		const stream = Duplex.from({ readable: fromPod, writable: toPod });
 		const what = `port-forward to pod ${name}`;
+		let socket: Socket | undefined;
+		const hangUp = (): void => socket?.close();
+		// An error may come before anyone uses the stream: it is found in `errored` then.
+		stream.once('close', hangUp).on('error', hangUp);
 		// The kubelet answers on a channel of its own when nothing listens on the port.
 		refusal.on('data', (text: Buffer) => stream.destroy(new KubeError('unreachable', `${what}: ${text.toString().trim()}`)));
-		const socket = await connect(what, () => forward.portForward(namespace, name, [port], fromPod, refusal, toPod));
+		socket = await connect(what, () => forward.portForward(namespace, name, [port], fromPod, refusal, toPod));
 		socket.once('close', () => fromPod.end());
-		stream.once('close', () => socket.close());
+		if (stream.errored) {
+			hangUp();
+			throw stream.errored;
+		}
 		return stream;
 	};
 }

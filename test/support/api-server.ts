@@ -11,6 +11,8 @@ export type Fault = (req: IncomingMessage, res: ServerResponse) => boolean;
 
 export class ApiServer {
 	readonly url: string;
+	/** For what is no request, as the upgrade of a port-forward. */
+	readonly server: Server;
 	/** `GET /path`, watches as `WATCH /path?resourceVersion`. */
 	readonly requests: string[] = [];
 	/** Asked for each request, the first that takes it is used up. */
@@ -22,6 +24,7 @@ export class ApiServer {
 	#version = 1;
 
 	private constructor(server: Server) {
+		this.server = server;
 		this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 		server.on('request', (req, res) => void this.#serve(req, res));
 	}

@@ -3,7 +3,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Scope } from './redis-server.ts';
 
-const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
+const PROGRAMS = {
+	socketfleet: fileURLToPath(new URL('../../src/cli.ts', import.meta.url)),
+	'kubectl-socketfleet': fileURLToPath(new URL('../../src/kubectl-socketfleet.ts', import.meta.url)),
+};
+export type Program = keyof typeof PROGRAMS;
 
 export interface CliResult {
 	readonly code: number | null;
@@ -18,10 +22,15 @@ export interface CliRun {
 	output(): string;
 }
 
-/** Starts `socketfleet ...args`, without the environment's own SOCKETFLEET_ variables; killed with the test. */
-export function startCli(t: Scope, args: readonly string[], env: Readonly<Record<string, string>> = {}): CliRun {
+/** Starts the program with these arguments, without the environment's own SOCKETFLEET_ variables; killed with the test. */
+export function startCli(
+	t: Scope,
+	args: readonly string[],
+	env: Readonly<Record<string, string>> = {},
+	program: Program = 'socketfleet',
+): CliRun {
 	const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(SOCKETFLEET_|NODE_TEST_CONTEXT)/.test(name)));
-	const child = spawn(process.execPath, [CLI, ...args], { env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+	const child = spawn(process.execPath, [PROGRAMS[program], ...args], { env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
 	let stdout = '';
 	let stderr = '';
 	child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -41,6 +50,11 @@ export function startCli(t: Scope, args: readonly string[], env: Readonly<Record
 	return { child, ended, output: () => stdout + stderr };
 }
 
-export function runCli(t: Scope, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliResult> {
-	return startCli(t, args, env).ended;
+export function runCli(
+	t: Scope,
+	args: readonly string[],
+	env: Readonly<Record<string, string>> = {},
+	program: Program = 'socketfleet',
+): Promise<CliResult> {
+	return startCli(t, args, env, program).ended;
 }

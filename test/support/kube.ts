@@ -64,6 +64,12 @@ export class Kube {
 		return run('kubectl', ['--namespace', this.namespace, ...args], { ...options, env: this.#env() });
 	}
 
+	/** A plugin of kubectl: its flags come behind its name. */
+	plugin(name: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+		const env = { ...options.env, ...this.#env() };
+		return run('kubectl', [name, ...args, '--namespace', this.namespace], { ...options, env });
+	}
+
 	helm(args: readonly string[], options: RunOptions = {}): Promise<string> {
 		return run('helm', ['--namespace', this.namespace, ...args], { ...options, env: this.#env() });
 	}

@@ -1,0 +1,34 @@
+/** Whether messages reach every pod and stay long enough: Redis, the stream, and what pods say that no other check explains. */
+import type { Check } from '../checks.ts';
+import { sayOfPods, stayingPods } from '../examination.ts';
+import type { Finding } from '../findings.ts';
+
+/** As `adapter/retention.ts` says it. */
+const SHORT_RETENTION = /^the stream holds .* less than the recovery window/;
+
+export const checkMessages: Check = (examination) => {
+	const pods = stayingPods(examination);
+	const without = pods.filter(({ pod }) => pod.readings?.redisUp === false);
+	const ready = pods.filter((each) => each.pod.ready && !without.includes(each));
+	const short = [...new Set(pods.flatMap(({ pod }) => pod.reasons).filter((reason) => SHORT_RETENTION.test(reason)))];
+	const others = [...new Set(ready.flatMap(({ pod }) => pod.reasons).filter((reason) => !SHORT_RETENTION.test(reason)))];
+	return [
+		...sayOfPods(without, ({ pod }) => pod.reasons.filter((reason) => !SHORT_RETENTION.test(reason)).join('; ') || 'Redis is away').map(
+			(seen): Finding => ({
+				id: 'redis-away',
+				seen,
+				fix: 'See that Redis runs and that the pods reach it; until then messages reach clients of the same pod only.',
+			}),
+		),
+		...short.map(
+			(reason): Finding => ({
+				id: 'retention-short',
+				seen: `Pods say: ${reason}.`,
+				fix: 'Raise config.streamMaxEntries and the memory of Redis, or lower config.recoveryWindowMs.',
+			}),
+		),
+		...others.map(
+			(reason): Finding => ({ id: 'reported', seen: `Pods are ready and say: ${reason}.`, fix: 'The sentence says what to do.' }),
+		),
+	];
+};
