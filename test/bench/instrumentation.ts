@@ -12,6 +12,8 @@ import { type Room, Talkers } from './support/talkers.ts';
 /** Of one worker, so that no message costs more because of where its members came to be. */
 const WORKERS = 1;
 const WIDTH = 32;
+/** Until the compiler of both has seen what there is to see. */
+const WARM_UP_ROUNDS = 5;
 
 interface Pair<T> {
 	readonly measured: T;
@@ -45,16 +47,18 @@ async function measureMessages(context: BenchContext, pods: Pair<OurSystem>, mem
 	}));
 	const measured = await Talkers.connect(scope, [pods.measured.url], rooms);
 	const bare = await Talkers.connect(scope, [pods.bare.url], rooms);
-	const messages = Math.ceil(size(25_000, 5000) / members);
+	const messages = Math.ceil(size(25_000, 10_000) / members);
 	const talkMeasured = (): Promise<number> => talk(pods.measured, measured, messages);
 	const talkBare = (): Promise<number> => talk(pods.bare, bare, messages);
 	say(`${subject}: warming up`);
-	await talkMeasured();
-	await talkBare();
+	for (let index = 0; index < WARM_UP_ROUNDS; index++) {
+		await talkMeasured();
+		await talkBare();
+	}
 	const [costs, bareCosts]: [number[], number[]] = [[], []];
-	const rounds = size(80, 6);
-	for (let index = 1; index <= rounds; index++) {
-		say(`${subject}: round ${index} of ${rounds}`);
+	const rounds = size(80, 20);
+	say(`${subject}: ${rounds} rounds`);
+	for (let index = 0; index < rounds; index++) {
 		if (index % 2 === 0) {
 			costs.push(await talkMeasured());
 			bareCosts.push(await talkBare());

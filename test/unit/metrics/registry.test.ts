@@ -27,6 +27,16 @@ test('what is tallied is there whenever it is read, and is counted once', async 
 	assert.equal(sampleValue(await scrape(metrics), 'socketfleet_events_in_total{nsp="/"}'), 1003);
 });
 
+test('asking for totals is no scrape: gauges that measure since the last one go on', async () => {
+	const metrics = createMetrics();
+	let refreshed = 0;
+	metrics.onSnapshot(() => refreshed++);
+	await metrics.totals(['socketfleet_events_in_total']);
+	assert.equal(refreshed, 0);
+	await metrics.snapshot();
+	assert.equal(refreshed, 1);
+});
+
 test('namespaces that clients make up share a tally once there are a hundred', async () => {
 	const metrics = createMetrics();
 	const tallies = new Set(Array.from({ length: 10_000 }, (_, index) => metrics.tally('socketfleet_events_in_total', { nsp: `/${index}` })));
