@@ -1,95 +1,27 @@
 /** The operator on a real cluster: its rights, what it refuses, and what only it can do, with clients that notice every message. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { CommandFailed, type Kube } from '../support/kube.ts';
-import { toYaml, type Values } from '../support/kube-chart.ts';
+import type { Values } from '../support/kube-chart.ts';
 import { waitFor } from '../support/wait.ts';
 import { type Cluster, clusterTest } from './cluster.ts';
-import { type PodObject, podsOf, reachable, STATE_TIMEOUT, useNamespace } from './fleet.ts';
+import { podsOf, reachable, STATE_TIMEOUT, useNamespace } from './fleet.ts';
 import { Crowd } from './ledger.ts';
+import { type FleetObject, fleetYaml, livePods, OPERATOR, SPEC, SYSTEM, settled, urlOf, useOperator } from './operator.ts';
 
-const OPERATOR_CHART = fileURLToPath(new URL('../../helm/socketfleet-operator', import.meta.url));
-const APP = readFileSync(new URL('app/app.js', import.meta.url), 'utf8');
-const SYSTEM = 'socketfleet-system';
-const OPERATOR = 'socketfleet-operator';
 const NAMESPACE = 'e2e-operator';
 const FLEET = 'chat';
 const CLIENTS = 120;
 const MESSAGES_PER_SECOND = 10;
 
-const SPEC = {
-	replicas: 3,
-	image: { tag: 'e2e', pullPolicy: 'Never' },
-	app: { files: { 'app.js': APP } },
-	resources: { requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '512Mi' } },
-	config: { workers: 2, corsOrigin: ['*'], publishTimeoutMs: 10_000 },
-	drain: { delaySeconds: 5, spreadSeconds: 3, marginSeconds: 40 },
-	rollout: { minReadySeconds: 8 },
-	redis: { bundled: { resources: { requests: { cpu: '20m', memory: '32Mi' } } } },
-	// The other fleets of the suite take every host but this one.
-	ingress: { enabled: true, controller: 'traefik', hosts: ['localhost'], affinity: { mode: 'none' } },
-};
-
-function fleet(spec: Values = SPEC, name = FLEET): string {
-	return toYaml({ apiVersion: 'socketfleet.dev/v1alpha1', kind: 'SocketFleet', metadata: { name }, spec });
-}
-
-async function useOperator(cluster: Cluster): Promise<Kube> {
-	const system = await useNamespace(cluster, SYSTEM);
-	await system.helm(['upgrade', '--install', OPERATOR, OPERATOR_CHART, '-f', '-'], {
-		input: toYaml({ image: { tag: 'e2e', pullPolicy: 'Never' }, resources: { requests: { cpu: '20m', memory: '64Mi' } } }),
-	});
-	await system.rolledOut(`deployment/${OPERATOR}`);
-	return system;
-}
-
-function urlOf(cluster: Cluster): string {
-	return cluster.url.replace('127.0.0.1', 'localhost');
-}
-
 /** A fleet that is ready, behind Traefik. */
 async function useSocketFleet(cluster: Cluster): Promise<Kube> {
 	await useOperator(cluster);
 	const kube = await useNamespace(cluster, NAMESPACE);
-	await kube.apply(fleet());
-	await settled(kube, SPEC.replicas);
+	await kube.apply(fleetYaml(FLEET));
+	await settled(kube, FLEET, SPEC.replicas);
 	await reachable(urlOf(cluster));
 	return kube;
-}
-
-/** Until so many pods are ready and the operator has nothing left to do. */
-async function settled(kube: Kube, replicas: number): Promise<void> {
-	await waitFor(
-		`${replicas} pods and a fleet that is stable`,
-		async () => {
-			const { metadata, status } = await kube.json<FleetObject>(['get', 'sfleet', FLEET]);
-			const verdict = (type: string): string | undefined => status?.conditions.find((each) => each.type === type)?.status;
-			const seen = status?.observedGeneration === metadata.generation && status.readyReplicas === replicas && status.replicas === replicas;
-			return seen && verdict('Ready') === 'True' && verdict('Progressing') === 'False' && (await allPods(kube)).length === replicas;
-		},
-		STATE_TIMEOUT,
-	);
-}
-
-interface FleetObject {
-	readonly metadata: { readonly generation: number };
-	readonly status?: {
-		readonly observedGeneration: number;
-		readonly replicas: number;
-		readonly readyReplicas: number;
-		readonly rebalance?: { readonly movedConnections: number; readonly fullestPercent?: number };
-		readonly conditions: readonly { readonly type: string; readonly status: string; readonly message: string }[];
-	};
-}
-
-/** With those on their way out, as `name` or `-name`. One whose containers have ended holds no clients: it is gone. */
-async function allPods(kube: Kube): Promise<string[]> {
-	const selector = `app.kubernetes.io/instance=${FLEET},app.kubernetes.io/component=fleet`;
-	const { items } = await kube.json<{ items: PodObject[] }>(['get', 'pods', '-l', selector]);
-	const alive = items.filter(({ status }) => !['Succeeded', 'Failed'].includes(status.phase));
-	return alive.map(({ metadata }) => `${metadata.deletionTimestamp === undefined ? '' : '-'}${metadata.name}`);
 }
 
 async function eventsOf(kube: Kube, reason: string): Promise<string[]> {
@@ -158,13 +90,13 @@ clusterTest('operator: specs that contradict themselves are refused with the fie
 		[{ autoscaling: { enabled: true, minReplicas: 5, maxReplicas: 2 } }, /minReplicas is above maxReplicas/],
 	];
 	for (const [spec, message] of refusals) {
-		await assert.rejects(kube.apply(fleet(spec, 'wrong'), ['--dry-run=server']), (error) => {
+		await assert.rejects(kube.apply(fleetYaml('wrong', spec), ['--dry-run=server']), (error) => {
 			assert.ok(error instanceof CommandFailed);
 			assert.match(error.output, message);
 			return true;
 		});
 	}
-	await assert.rejects(kube.apply(fleet({}, '9-is-no-letter'), ['--dry-run=server']), /must start with a letter/);
+	await assert.rejects(kube.apply(fleetYaml('9-is-no-letter', {}), ['--dry-run=server']), /must start with a letter/);
 });
 
 clusterTest(
@@ -177,14 +109,14 @@ clusterTest(
 			await waitFor('the first pod to drain', async () => (await eventsOf(kube, 'PodDraining')).length > 0, STATE_TIMEOUT);
 			const holder = await system.kubectl(['get', 'lease', OPERATOR, '-o', 'jsonpath={.spec.holderIdentity}']);
 			await system.kubectl(['delete', 'pod', holder.split('_')[0] ?? '', '--force', '--grace-period=0']);
-			await settled(kube, 1);
+			await settled(kube, FLEET, 1);
 		});
 		assert.deepEqual(await eventsOf(kube, 'DrainOverdue'), []);
 		assert.equal((await eventsOf(kube, 'PodDrained')).length, 2);
 		// A Deployment that went down before its pods were empty would have had them terminate with clients.
 		assert.match((await eventsOf(kube, 'PodDraining')).join('\n'), /Draining pod .* to scale down to 1 \(\d+ connections, the fewest\)/);
 		await kube.kubectl(['scale', 'sfleet', FLEET, '--replicas=3']);
-		await settled(kube, 3);
+		await settled(kube, FLEET, 3);
 	},
 );
 
@@ -204,14 +136,14 @@ clusterTest('operator: a roll-out replaces a pod only when the one before is gon
 		await waitFor(
 			'every pod to be new',
 			async () => {
-				const pods = await allPods(kube);
+				const pods = await livePods(kube, FLEET);
 				mostLeaving = Math.max(mostLeaving, pods.filter((name) => name.startsWith('-')).length);
 				const old = pods.filter((name) => before.some(({ metadata }) => name.endsWith(metadata.name)));
 				return old.length === 0;
 			},
 			{ timeoutMs: 240_000, everyMs: 300 },
 		);
-		await settled(kube, 3);
+		await settled(kube, FLEET, 3);
 	});
 	assert.equal(mostLeaving, 1, 'pods that drained at once');
 });
