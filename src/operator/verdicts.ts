@@ -1,6 +1,6 @@
 /** One judgement for each condition of a fleet: what is so, why, and what to do about it. Pure. */
 import { conditionOf, type FleetPod } from '../fleet/pods.ts';
-import type { PodReadings } from '../fleet/readings.ts';
+import { isShortRetention, type PodReadings } from '../fleet/readings.ts';
 import type { ConditionInput } from '../kube/conditions.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { SocketFleet } from './api/fleet.ts';
@@ -25,8 +25,6 @@ export type Verdict = Omit<ConditionInput, 'type'>;
 /** Fewer forwarded requests between two looks prove nothing. */
 const MIN_FORWARDED = 20;
 const MAX_SENTENCES = 3;
-/** What a pod says when its stream is trimmed too early: `src/adapter/retention.ts`. */
-const SHORT_RETENTION = /less than the recovery window/;
 
 export function judgeReady({ fleet, pods }: StatusInput): Verdict {
 	const wanted = fleet.spec.replicas;
@@ -88,7 +86,7 @@ export function judgeDegraded({ deployment, pods, problems }: StatusInput): Verd
 	const failing = live.flatMap(({ problem }) => problem ?? []);
 	// What all pods say, as of a Redis that is full, is said once.
 	const reported = [...new Set(live.filter(({ ready }) => ready).flatMap(({ reasons }) => reasons))].filter(
-		(reason) => !SHORT_RETENTION.test(reason),
+		(reason) => !isShortRetention(reason),
 	);
 	const sentences = [
 		...problems,
@@ -131,7 +129,7 @@ export function judgeRecovery({ fleet, pods }: StatusInput): Verdict {
 		return { status: 'True', reason: 'NotUsed', message: 'Clients that come back are not recovered: the fleet is set up so.' };
 	}
 	const read = pods.filter(({ terminating, readings }) => !terminating && readings !== undefined);
-	const short = read.flatMap(({ reasons }) => reasons).find((reason) => SHORT_RETENTION.test(reason));
+	const short = read.flatMap(({ reasons }) => reasons).find(isShortRetention);
 	if (short !== undefined) {
 		const message = `Clients that come back late in the window are not recovered: ${short} (in spec.config) and the memory of Redis with it, or lower recoveryWindowMs.`;
 		return { status: 'False', reason: 'RetentionShort', message };

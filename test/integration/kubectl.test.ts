@@ -2,17 +2,22 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
 import { type TestContext, test } from 'node:test';
+import { createEmitter } from '../../src/index.ts';
 import { failWith } from '../support/api-server.ts';
 import { type CliResult, runCli, startCli } from '../support/cli.ts';
 import { connectClient, ECHO_APP } from '../support/clients.ts';
 import { DEPLOYMENTS, INGRESSES, type KubeFleet, NAMESPACE, startKubeFleet } from '../support/kube-fleet.ts';
 import { type Pod, startPod } from '../support/pod.ts';
-import { startRedis } from '../support/redis-server.ts';
+import { startRedis, type TestRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const CLIENTS = 4;
+const PATIENCE = { timeoutMs: 60_000 };
+/** As few as can be: a stream that is soon too short. */
+const MAX_ENTRIES = 1000;
 
 interface World extends KubeFleet {
+	readonly redis: TestRedis;
 	readonly first: Pod;
 	readonly second: Pod;
 	run(...args: string[]): Promise<CliResult>;
@@ -21,13 +26,14 @@ interface World extends KubeFleet {
 /** Two pods of one fleet that know each other. */
 async function startWorld(t: TestContext): Promise<World> {
 	const redis = await startRedis(t);
-	const options = { redisUrl: redis.url, workers: 1, drainDelayMs: 100, drainSpreadMs: 300, drainTimeoutMs: 5000 };
+	const drain = { drainDelayMs: 100, drainSpreadMs: 300, drainTimeoutMs: 5000 };
+	const options = { redisUrl: redis.url, workers: 1, streamMaxEntries: MAX_ENTRIES, ...drain };
 	const [first, second] = await Promise.all([startPod(t, { app: ECHO_APP, options }), startPod(t, { app: ECHO_APP, options })]);
 	await waitFor('the pods to know each other', async () =>
 		(await Promise.all([first.status(), second.status()])).every(({ pods }) => pods.length === 2),
 	);
 	const world = await startKubeFleet(t, { 'chat-1': first, 'chat-2': second });
-	return { ...world, first, second, run: (...args) => runCli(t, args, world.env, 'kubectl-socketfleet') };
+	return { ...world, redis, first, second, run: (...args) => runCli(t, args, world.env, 'kubectl-socketfleet') };
 }
 
 test('status, top, rebalance and drain over the pods of a fleet', async (t) => {
@@ -82,7 +88,7 @@ test('status, top, rebalance and drain over the pods of a fleet', async (t) => {
 });
 
 test('doctor: nothing on a fleet that is well; faults in objects, pods and requests when they are made', async (t) => {
-	const { api, first, second, run, putPod, ports } = await startWorld(t);
+	const { api, redis, first, second, run, putPod, ports } = await startWorld(t);
 	const ask = async (...args: string[]): Promise<{ code: number | null; ids: string[] }> => {
 		const { code, stdout, stderr } = await run('doctor', 'chat', '-o', 'json', ...args);
 		assert.ok(stdout.startsWith('{'), stderr);
@@ -116,7 +122,25 @@ test('doctor: nothing on a fleet that is well; faults in objects, pods and reque
 	const silent = await run('doctor', '--no-requests');
 	assert.match(silent.stdout, /^ERROR pod-silent\n {2}pod chat-2: .*failed to connect to localhost/m);
 	assert.equal((await second.status()).ready, true);
+	ports.set('chat-2', second.ports.admin);
+
+	await overflow(redis.url);
+	await waitFor('a pod to see that the stream is short', async () => (await first.status()).reasons.length > 0, PATIENCE);
+	assert.ok((await ask('--no-requests')).ids.includes('retention-short'));
+	await redis.stop();
+	await waitFor('the pod to miss Redis', async () => (await first.metric('socketfleet_redis_up')) === 0, PATIENCE);
+	const without = await ask('--no-requests');
+	assert.deepEqual([without.code, without.ids.includes('redis-away')], [10, true], without.ids.join());
 });
+
+/** More messages than the stream may hold, within moments. */
+async function overflow(url: string): Promise<void> {
+	const emitter = createEmitter({ redis: url, maxEntries: MAX_ENTRIES });
+	for (let batch = 0; batch < 6; batch++) {
+		await emitter.batch(Array.from({ length: MAX_ENTRIES / 2 }, () => ({ event: 'tick', args: [] })));
+	}
+	await emitter.close();
+}
 
 type Run = (...args: string[]) => Promise<CliResult>;
 

@@ -1,19 +1,17 @@
 /** Whether messages reach every pod and stay long enough: Redis, the stream, and what pods say that no other check explains. */
+import { isShortRetention } from '../../../fleet/readings.ts';
 import type { Check } from '../checks.ts';
 import { sayOfPods, stayingPods } from '../examination.ts';
 import type { Finding } from '../findings.ts';
-
-/** As `adapter/retention.ts` says it. */
-const SHORT_RETENTION = /^the stream holds .* less than the recovery window/;
 
 export const checkMessages: Check = (examination) => {
 	const pods = stayingPods(examination);
 	const without = pods.filter(({ pod }) => pod.readings?.redisUp === false);
 	const ready = pods.filter((each) => each.pod.ready && !without.includes(each));
-	const short = [...new Set(pods.flatMap(({ pod }) => pod.reasons).filter((reason) => SHORT_RETENTION.test(reason)))];
-	const others = [...new Set(ready.flatMap(({ pod }) => pod.reasons).filter((reason) => !SHORT_RETENTION.test(reason)))];
+	const short = [...new Set(pods.flatMap(({ pod }) => pod.reasons).filter(isShortRetention))];
+	const others = [...new Set(ready.flatMap(({ pod }) => pod.reasons).filter((reason) => !isShortRetention(reason)))];
 	return [
-		...sayOfPods(without, ({ pod }) => pod.reasons.filter((reason) => !SHORT_RETENTION.test(reason)).join('; ') || 'Redis is away').map(
+		...sayOfPods(without, ({ pod }) => pod.reasons.filter((reason) => !isShortRetention(reason)).join('; ') || 'Redis is away').map(
 			(seen): Finding => ({
 				id: 'redis-away',
 				seen,
