@@ -5,6 +5,7 @@ import { Redis } from 'ioredis';
 import { lastFirst } from '../support/last-first.ts';
 import { type Scope, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
+import { startFront } from './support/front.ts';
 import { startNode } from './support/node-process.ts';
 import { join, STREAM } from './support/row.ts';
 
@@ -53,6 +54,15 @@ const REFUSALS: readonly Refusal[] = [
 		},
 	},
 	{
+		name: 'a version that is too old',
+		reason: /Redis is version 5\.\d+; Socketfleet needs 6\.2 or newer/,
+		prepare: async (t) => {
+			const { port } = await startRedis(t);
+			const pretend = (data: Buffer): Buffer => Buffer.from(data.toString('latin1').replace(/(?<=redis_version:)\d/, '5'), 'latin1');
+			return `redis://127.0.0.1:${(await startFront(t, port, pretend)).port}`;
+		},
+	},
+	{
 		name: 'nothing at that address',
 		reason: /nothing listens for Redis/,
 		prepare: async (t) => {
@@ -91,6 +101,8 @@ for (const { name, reason, prepare } of REFUSALS) {
 			await waitFor('a tick', () => client.of('tick').length === heard + i, WAIT);
 		}
 		assert.ok((await cpuMs(node)) - before < 2000, 'CPU');
+		const counted = await node.order<number>('metric', { args: ['socketfleet_publish_total'] });
+		assert.ok(counted >= 30, `each message is counted, with what became of it: ${counted}`);
 		assert.equal(node.exit(), undefined);
 	});
 }

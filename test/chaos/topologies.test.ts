@@ -12,7 +12,7 @@ import { freePort, type Scope, startRedis, type TestRedis } from '../support/red
 import { waitFor } from '../support/wait.ts';
 import { type NodeProcess, startNode } from './support/node-process.ts';
 import { drop, join, type RowClient } from './support/row.ts';
-import { startSentinel } from './support/sentinel.ts';
+import { startPair } from './support/sentinel.ts';
 
 const WAIT = { timeoutMs: 90_000 };
 
@@ -87,7 +87,7 @@ test('TLS with a certificate authority of its own, a user and a password', async
 	await checkFleet(fleet, 'tls');
 });
 
-test('a Cluster of three masters', async (context) => {
+test('row 20: a Cluster of three masters', async (context) => {
 	const t = lastFirst(context);
 	const servers = await Promise.all([startMaster(t), startMaster(t), startMaster(t)]);
 	const addresses = servers.map(({ port }) => `127.0.0.1:${port}`);
@@ -98,14 +98,10 @@ test('a Cluster of three masters', async (context) => {
 
 test('Sentinels: after a failover to the replica messages flow again, and nobody is told a lie', async (context) => {
 	const t = lastFirst(context);
-	const master = await startRedis(t);
-	const replica = await startRedis(t, { args: ['--replicaof', `127.0.0.1 ${master.port}`] });
-	const sentinel = await startSentinel(t, master.port);
-	await waitFor('the Sentinel to know the replica', () => sentinel.knowsReplica(), WAIT);
+	const { sentinel, failOver } = await startPair(t);
 	const fleet = await startFleet(t, `redis://127.0.0.1:${sentinel.port}`, { redisMode: 'sentinel' });
 	await checkFleet(fleet, 'before');
-	await master.stop();
-	await waitFor('the replica to be master', () => isMaster(replica), WAIT);
+	await failOver();
 	await checkFleet(fleet, 'after');
 });
 
@@ -114,10 +110,4 @@ async function startMaster(t: Scope): Promise<TestRedis> {
 	return startRedis(t, {
 		args: ['--cluster-enabled', 'yes', '--cluster-node-timeout', '5000', '--cluster-port', String(await freePort())],
 	});
-}
-
-function isMaster({ port }: TestRedis): boolean {
-	return execFileSync('redis-cli', ['-p', String(port), 'role'])
-		.toString()
-		.startsWith('master');
 }

@@ -77,7 +77,7 @@ async function startPubSubServer(scope: Scope, redisPort: number): Promise<strin
 	return `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
 }
 
-test('with Redis away an emit is refused within its deadline, and the emitter recovers by itself', async (t) => {
+test('row 19: with Redis away an emit is refused within its deadline, and the emitter recovers by itself', async (t) => {
 	const redis = await startRedis(t, { args: ['--appendonly', 'yes'] });
 	const emitter = createEmitter({ redis: redis.url, timeoutMs: 1000 });
 	t.after(() => emitter.close());

@@ -60,6 +60,9 @@ export interface Pod {
 	kill(signal?: NodeJS.Signals): void;
 }
 
+/** Six processes start on two cores that do other things, too. */
+const START = { timeoutMs: 90_000 };
+
 const DEFAULTS: Partial<Record<OptionKey, unknown>> = {
 	host: '127.0.0.1',
 	port: 0,
@@ -95,18 +98,22 @@ export async function startPod(t: Scope, podOptions: PodOptions = {}): Promise<P
 	void exited.then((how) => {
 		exit = how;
 	});
-	const listening = await waitFor('the pod to listen', () => {
-		if (exit) {
-			throw new GiveUp(`the pod ended: ${JSON.stringify(exit)}\n${output()}${JSON.stringify(logs, undefined, 1)}`);
-		}
-		return logs.find(({ ports, msg }) => ports !== undefined && msg.startsWith('listening'));
-	});
+	const listening = await waitFor(
+		'the pod to listen',
+		() => {
+			if (exit) {
+				throw new GiveUp(`the pod ended: ${JSON.stringify(exit)}\n${output()}${JSON.stringify(logs, undefined, 1)}`);
+			}
+			return logs.find(({ ports, msg }) => ports !== undefined && msg.startsWith('listening'));
+		},
+		START,
+	);
 	const ports = listening.ports as PodStatus['ports'];
 	const adminUrl = `http://127.0.0.1:${ports.admin}`;
 	const status = async (): Promise<PodStatus> => (await (await fetch(`${adminUrl}/status`)).json()) as PodStatus;
 	const metrics = async (): Promise<string> => (await fetch(`${adminUrl}/metrics`)).text();
 	if (waitForReady) {
-		await waitFor('every worker to be ready', async () => (await status()).workers.every(({ state }) => state === 'ready'));
+		await waitFor('every worker to be ready', async () => (await status()).workers.every(({ state }) => state === 'ready'), START);
 	}
 	return {
 		pid: child.pid ?? 0,

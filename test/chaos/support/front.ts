@@ -12,14 +12,18 @@ export interface Front {
 	cut(): void;
 	/** What the target says is kept from the clients until `cut()`. */
 	holdReplies(hold: boolean): void;
+	/** Ends every connection that is open now in the middle of the next thing that the target says on it. */
+	cutMidReply(): void;
 	/** Connections that are open now: nothing passes any more, and neither side is told when the other goes. */
 	swallow(): void;
 }
 
-export async function startFront(t: Scope, target: number): Promise<Front> {
+/** `alter` changes what the target says on its way. */
+export async function startFront(t: Scope, target: number, alter = (data: Buffer): Buffer => data): Promise<Front> {
 	let port = target;
 	let holding = false;
 	const swallowed = new Set<Socket>();
+	const doomed = new Set<Socket>();
 	const pairs = new Set<readonly [Socket, Socket]>();
 	const server = createServer((client) => {
 		const upstream = connect(port, '127.0.0.1');
@@ -31,8 +35,11 @@ export async function startFront(t: Scope, target: number): Promise<Front> {
 			}
 		});
 		upstream.on('data', (data) => {
-			if (!holding && !swallowed.has(client)) {
-				client.write(data);
+			if (doomed.delete(client)) {
+				client.end(data.subarray(0, data.length >> 1));
+				upstream.destroy();
+			} else if (!holding && !swallowed.has(client)) {
+				client.write(alter(data));
 			}
 		});
 		for (const socket of pair) {
@@ -42,7 +49,9 @@ export async function startFront(t: Scope, target: number): Promise<Front> {
 					return;
 				}
 				pairs.delete(pair);
-				client.destroy();
+				doomed.delete(client);
+				// What was said last may still be on its way.
+				client.destroySoon();
 				upstream.destroy();
 			});
 		}
@@ -71,6 +80,11 @@ export async function startFront(t: Scope, target: number): Promise<Front> {
 			port = next;
 		},
 		cut,
+		cutMidReply: () => {
+			for (const [client] of pairs) {
+				doomed.add(client);
+			}
+		},
 		holdReplies: (hold) => {
 			holding = hold;
 		},
