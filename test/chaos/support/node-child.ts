@@ -87,6 +87,11 @@ async function carryOut({ what, nsp = '/', rooms = [], args = [] }: Order): Prom
 				}
 			}
 			return undefined;
+		case 'emit-local':
+			for (let i = 0; i < Number(args[1]); i++) {
+				io.of(nsp).local.emit(String(args[0]), 'x'.repeat(Number(args[2])));
+			}
+			return undefined;
 		case 'kick':
 			io.of(nsp)
 				.in([...rooms])

@@ -32,7 +32,12 @@ export function makeRunDir(t: Scope): string {
 
 export async function startNode(t: Scope, spec: Omit<NodeSpec, 'runDir'> & { readonly runDir?: string }): Promise<NodeProcess> {
 	const runDir = spec.runDir ?? makeRunDir(t);
-	const child = fork(CHILD, [JSON.stringify({ ...spec, runDir })], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], serialization: 'advanced' });
+	const env = { ...process.env, ...spec.env };
+	const child = fork(CHILD, [JSON.stringify({ ...spec, runDir })], {
+		stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+		serialization: 'advanced',
+		env,
+	});
 	const output: string[] = [];
 	child.stdout?.on('data', (chunk) => output.push(String(chunk)));
 	child.stderr?.on('data', (chunk) => output.push(String(chunk)));

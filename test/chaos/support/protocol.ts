@@ -17,6 +17,8 @@ export interface NodeSpec {
 	readonly official?: Readonly<Record<string, unknown>>;
 	readonly officialRedis?: Readonly<Record<string, unknown>>;
 	readonly listenTimeoutMs?: number;
+	/** Beside the environment of the test. */
+	readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Order {
@@ -26,6 +28,7 @@ export interface Order {
 		| 'emit'
 		| 'emit-volatile'
 		| 'emit-many'
+		| 'emit-local'
 		| 'kick'
 		| 'leave'
 		| 'fetch'
