@@ -90,7 +90,7 @@ export class Reconciler {
 			await this.#report(key, { fleet, deployment, pods, plan: undefined, problems: [], now });
 			return { kind: 'requeue', afterMs: OBSERVE_MS };
 		}
-		const revisions = await this.#revisions(deployment, pods.length);
+		const revisions = fleet.spec.rollout.paced ? await this.#revisions(deployment, pods.length) : undefined;
 		const plan = buildPlan({ fleet, deployment, wanted: buildPodTemplate(input), revisions, pods, nowMs: now.getTime() });
 		const desired = buildDesired(input, { steering: plan.steering, lookup, random: randomWord });
 		const children = { client, cache, fleet, secrets };
