@@ -16,7 +16,7 @@ import { SENTINEL_NAME, startPair } from './support/sentinel.ts';
 const MESSAGES = Number(process.env.LEDGER_MESSAGES ?? 0);
 const SEED = Number(process.env.LEDGER_SEED ?? 20_251_125);
 /** Far more than it takes: each wait has a deadline of its own. */
-const TIMEOUT_MS = 300_000 + MESSAGES * 20;
+const TIMEOUT_MS = 550_000 + MESSAGES * 20;
 
 test('one Redis: workers, pods, Redis and the network between them fail', { timeout: TIMEOUT_MS }, async (context) => {
 	const t = lastFirst(context);
