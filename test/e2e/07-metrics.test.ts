@@ -1,35 +1,23 @@
 import assert from 'node:assert/strict';
-import type { Kube } from '../support/kube.ts';
 import { waitFor } from '../support/wait.ts';
 import { connected, createClient } from './clients.ts';
 import { clusterTest } from './cluster.ts';
 import { podsOf, SHARED_NAMESPACE, STATE_TIMEOUT, useFleet } from './fleet.ts';
+import { Prometheus } from './prometheus.ts';
 
 const CLIENTS = 30;
 const MESSAGES = 20;
 /** A Socket.IO namespace. */
 const OWN_NAMESPACE = ', nsp="/"';
 
-/** The value of an instant query, summed by the query itself; 0 when it has no sample yet. */
-async function query(prometheus: Kube, expression: string): Promise<number> {
-	const [pod] = (await prometheus.json<{ items: { metadata: { name: string } }[] }>(['get', 'pods', '-l', 'app=prometheus'])).items;
-	const path = `/api/v1/namespaces/prometheus/pods/${pod?.metadata.name}:9090/proxy/api/v1/query?query=${encodeURIComponent(expression)}`;
-	const answer = JSON.parse(await prometheus.kubectl(['get', '--raw', path])) as { data: { result: { value: [number, string] }[] } };
-	return Number(answer.data.result[0]?.value[1] ?? 0);
-}
-
 clusterTest('Prometheus scrapes every pod, and its counters add up to the count of the clients', async (t, cluster) => {
 	const kube = await useFleet(cluster);
-	const prometheus = cluster.kube('prometheus');
+	const prometheus = new Prometheus(cluster);
 	const pods = await podsOf(kube);
 	const names = pods.map(({ metadata }) => metadata.name).join('|');
 	const fleet = `namespace="${SHARED_NAMESPACE}", pod=~"${names}"`;
-	const sum = (metric: string, labels = ''): Promise<number> => query(prometheus, `sum(${metric}{${fleet}${labels}})`);
-	await waitFor(
-		'every pod to be scraped',
-		async () => (await query(prometheus, `count(up{${fleet}} == 1)`)) === pods.length,
-		STATE_TIMEOUT,
-	);
+	const sum = (metric: string, labels = ''): Promise<number> => prometheus.query(`sum(${metric}{${fleet}${labels}})`);
+	await waitFor('every pod to be scraped', async () => (await prometheus.query(`count(up{${fleet}} == 1)`)) === pods.length, STATE_TIMEOUT);
 	const opened = await sum('socketfleet_sessions_opened_total');
 	const receivedBefore = await sum('socketfleet_events_in_total', OWN_NAMESPACE);
 
@@ -57,7 +45,7 @@ clusterTest('Prometheus scrapes every pod, and its counters add up to the count 
 		['polling connections', () => sum('socketfleet_connections', ', transport="polling"'), CLIENTS / 2],
 		['events in', async () => (await sum('socketfleet_events_in_total', OWN_NAMESPACE)) - receivedBefore, CLIENTS + MESSAGES],
 		['ready workers', () => sum('socketfleet_workers', ', state="ready"'), pods.length * 2],
-		['Redis', () => query(prometheus, `min(socketfleet_redis_up{${fleet}})`), 1],
+		['Redis', () => prometheus.query(`min(socketfleet_redis_up{${fleet}})`), 1],
 	];
 	for (const [what, read, expected] of expectations) {
 		await waitFor(`${what} to be ${expected} in Prometheus`, async () => (await read()) === expected, STATE_TIMEOUT);

@@ -2,6 +2,7 @@
  * The kind cluster `sf` that all files of the suite share: made by whichever file comes first, deleted by the last one.
  * With KEEP_CLUSTER set it stays, and the next run takes it over. KIND_NODE_IMAGE and RIG_CRDS are honoured when they are set.
  */
+import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,14 +77,22 @@ async function buildImage(): Promise<string> {
 	return (await run('docker', ['image', 'inspect', '--format', '{{.Id}}', IMAGE])).trim();
 }
 
-/** Once for each image: what the cluster was prepared for is kept in it. */
+/** Once for each image and each state of the manifests: what the cluster was prepared for is kept in it. */
 async function prepare(kube: Kube, image: Promise<string>): Promise<void> {
-	const preparedFor = await kube.kubectl(['get', 'configmap', 'e2e', '--ignore-not-found', '-o', 'jsonpath={.data.image}']);
-	if (preparedFor !== '' && preparedFor === (await image)) {
+	const preparedFor = await kube.kubectl(['get', 'configmap', 'e2e', '--ignore-not-found', '-o', 'jsonpath={.data.preparedFor}']);
+	if (preparedFor !== '' && preparedFor === stateOf(await image)) {
 		return;
 	}
 	await Promise.all([installServices(kube), image.then(() => loadImage(IMAGE, WORKER_NODES))]);
-	await kube.apply(`{ apiVersion: v1, kind: ConfigMap, metadata: { name: e2e }, data: { image: "${await image}" } }`);
+	await kube.apply(`{ apiVersion: v1, kind: ConfigMap, metadata: { name: e2e }, data: { preparedFor: "${stateOf(await image)}" } }`);
+}
+
+function stateOf(image: string): string {
+	const hash = createHash('sha256').update(image);
+	for (const name of Object.keys(SERVICES)) {
+		hash.update(readFileSync(join(ROOT, `test/e2e/manifests/${name}.yaml`)));
+	}
+	return hash.digest('hex');
 }
 
 export async function loadImage(image: string, nodes: readonly string[]): Promise<void> {

@@ -13,7 +13,7 @@ const PAGES = globSync(
 		'docs/promises.md',
 		'docs/guide/observability.md',
 		'docs/{operator,concepts}/*.md',
-		'docs/recipes/alertmanager/*.md',
+		'docs/recipes/{alertmanager,prometheus-adapter}/*.md',
 		'docs/reference/{alerts,dashboards}.md',
 	],
 	{ cwd: ROOT },
