@@ -11,7 +11,7 @@ import type { Metrics } from '../metrics/registry.ts';
 import type { RedisConnection, RedisHandle } from './client.ts';
 import { describeRedisError } from './problems.ts';
 import { canBeTrimmed, isComplete, readStreamInfo, type StreamInfo, trimmedCountOf } from './stream-info.ts';
-import { compareOffsets, parseOffset, STREAM_START, type StreamOffset } from './stream-offset.ts';
+import { compareOffsets, offsetBefore, parseOffset, STREAM_START, type StreamOffset } from './stream-offset.ts';
 
 /** As Redis gave it: `[id, [field, value, ...]]`. */
 export type RawEntry = readonly [id: string, fields: readonly string[]];
@@ -107,6 +107,7 @@ export class StreamReader implements Closable {
 		const entries = entriesOf(reply);
 		const isHeldUp = askedAt - askedBefore > HELD_UP_MS || performance.now() - askedAt > HELD_UP_MS;
 		const isSuspicious = this.#suspicious || isHeldUp;
+		let from = after;
 		let ordinal = this.#ordinal === undefined ? undefined : this.#ordinal + entries.length;
 		if (isSuspicious || entries.length >= BATCH || entries.length === 0) {
 			const info = await this.#checkHistory(after, isSuspicious);
@@ -114,18 +115,21 @@ export class StreamReader implements Closable {
 				return 0;
 			}
 			if (this.#hasLost(info, after)) {
-				this.#deps.events.onGap('trimmed', after);
+				// The hole ends where the batch begins: who was somewhere in it, with another worker, must not be recovered from what is here.
+				const first = parseOffset(entries[0]?.[0]);
+				from = first === undefined ? info.last : offsetBefore(first);
+				this.#deps.events.onGap('trimmed', from);
 				// Those that are lost are not among those read.
 				ordinal = undefined;
 			}
-			if (info.added !== undefined && info.last === (entries.at(-1)?.[0] ?? after)) {
+			if (info.added !== undefined && info.last === (entries.at(-1)?.[0] ?? from)) {
 				ordinal = info.added;
 			}
 		}
 		this.#suspicious = false;
 		this.#ordinal = ordinal;
-		this.#cursor = parseOffset(entries.at(-1)?.[0]) ?? after;
-		this.#isConcerned = this.#deps.events.onBatch(after, entries);
+		this.#cursor = parseOffset(entries.at(-1)?.[0]) ?? from;
+		this.#isConcerned = this.#deps.events.onBatch(from, entries);
 		return entries.length;
 	}
 

@@ -8,6 +8,8 @@ export const STREAM_START = '0-0' as StreamOffset;
 /** After every entry. */
 export const STREAM_END = '9999999999999999-0' as StreamOffset;
 
+/** More entries than Redis adds in a millisecond, and exact as a number. */
+const MAX_SEQUENCE = Number.MAX_SAFE_INTEGER;
 const OFFSET = /^\d{1,16}-\d{1,16}$/;
 
 export function parseOffset(text: unknown): StreamOffset | undefined {
@@ -27,6 +29,13 @@ export function compareOffsets(a: StreamOffset, b: StreamOffset): number {
 
 export function isAfter(a: StreamOffset, b: StreamOffset): boolean {
 	return compareOffsets(a, b) > 0;
+}
+
+/** Before that entry, and after every one that is older. */
+export function offsetBefore(offset: StreamOffset): StreamOffset {
+	const [ms = 0, sequence = 0] = offset.split('-').map(Number);
+	const [beforeMs, before] = sequence > 0 ? [ms, sequence - 1] : [Math.max(0, ms - 1), ms > 0 ? MAX_SEQUENCE : 0];
+	return `${beforeMs}-${before}` as StreamOffset;
 }
 
 /** Redis' clock when the entry was added. */

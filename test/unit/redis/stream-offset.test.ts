@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compareOffsets, isAfter, parseOffset, STREAM_START, type StreamOffset, timeOfOffset } from '../../../src/redis/stream-offset.ts';
+import {
+	compareOffsets,
+	isAfter,
+	offsetBefore,
+	parseOffset,
+	STREAM_START,
+	type StreamOffset,
+	timeOfOffset,
+} from '../../../src/redis/stream-offset.ts';
 
 const offset = (text: string): StreamOffset => {
 	const parsed = parseOffset(text);
@@ -42,4 +50,16 @@ test('offsets are ordered as two numbers, not as text', () => {
 	}
 	assert.equal(compareOffsets(STREAM_START, offset('0-0')), 0);
 	assert.equal(timeOfOffset(offset('1700000000000-7')), 1_700_000_000_000);
+});
+
+test('the place before an entry is after every older one', () => {
+	assert.equal(offsetBefore(offset('5-3')), '5-2');
+	for (const [older, entry] of [
+		['4-999999', '5-0'],
+		['9-0', '10-0'],
+		['5-2', '5-3'],
+	] as const) {
+		const place = offset(offsetBefore(offset(entry)));
+		assert.ok(isAfter(offset(entry), place) && !isAfter(offset(older), place));
+	}
 });
