@@ -158,8 +158,8 @@ export const PROGRAMS = {
 		title: 'What measuring costs',
 		how:
 			'A pod of one worker without Redis as it is shipped, and the same pod in which silent metrics have taken the place of the real ones, side by side. ' +
-			'Members of rooms send, and send again when their own message has come back: both members of rooms of two, one member of rooms of 25. The pods take ' +
-			'turns in short rounds; the share is the median of the pairs. Heap is read after a forced collection, before and after idle WebSocket connections ' +
+			'Members of rooms send, and send again when their own message has come back: both members of rooms of two, one member of rooms of 25. Four pairs of ' +
+			'pods one after the other, the two of a pair in turns of short rounds; the share is the median over the rounds. Heap is read after a forced collection, before and after idle WebSocket connections ' +
 			'were opened.',
 		columns: [
 			{ key: 'cpuUs', head: 'CPU per delivered message, µs' },
