@@ -1,8 +1,12 @@
 /** `kubectl socketfleet` over two real pods, behind an API server that knows them and forwards ports to them. */
 import assert from 'node:assert/strict';
-import type { IncomingMessage } from 'node:http';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { createEmitter } from '../../src/index.ts';
+import { probeRoute } from '../../src/kubectl/doctor/probe.ts';
 import { failWith } from '../support/api-server.ts';
 import { type CliResult, runCli, startCli } from '../support/cli.ts';
 import { connectClient, ECHO_APP } from '../support/clients.ts';
@@ -141,6 +145,37 @@ async function overflow(url: string): Promise<void> {
 	}
 	await emitter.close();
 }
+
+test('the probe of a public address sends one request of a session at a time, with and without the cookie that it was given', async (t) => {
+	const atOnce = new Map<string, number>();
+	const seen = new Set<string>();
+	let most = 0;
+	const server = createServer((req, res) => {
+		const sid = new URL(req.url ?? '/', 'http://probe').searchParams.get('sid');
+		if (sid === null) {
+			res.setHeader('Set-Cookie', 'balancer=a; Path=/').end(`0{"sid":"pod1A${randomBytes(12).toString('base64url').slice(0, 15)}"}`);
+			return;
+		}
+		seen.add(String(req.headers.cookie));
+		const now = (atOnce.get(sid) ?? 0) + 1;
+		atOnce.set(sid, now);
+		most = Math.max(most, now);
+		setTimeout(() => {
+			atOnce.set(sid, (atOnce.get(sid) ?? 0) - 1);
+			res.end('ok');
+		}, 20);
+	}).listen(0, '127.0.0.1');
+	t.after(() => server.close());
+	await once(server, 'listening');
+	const { port } = server.address() as AddressInfo;
+	const probe = await probeRoute({ url: `http://127.0.0.1:${port}/socket.io/`, transports: ['polling'] });
+	assert.deepEqual(
+		[probe.failure, probe.refusals, probe.cookies, new Set(probe.withCookie)],
+		[undefined, [], ['balancer'], new Set(['pod1'])],
+	);
+	assert.equal(most, 1);
+	assert.deepEqual([...seen].sort(), ['balancer=a', 'undefined']);
+});
 
 type Run = (...args: string[]) => Promise<CliResult>;
 

@@ -64,15 +64,14 @@ async function probePolling(url: string, hasWebSocket: boolean): Promise<Partial
 		kept.push(await open(url, first.cookies));
 	}
 	const sessions = [...new Set([...without, ...kept])];
-	// Each session with what a client that keeps cookies sends, and with what one sends that keeps none.
-	const answers = await Promise.all(sessions.flatMap((session) => [poke(url, session, first.cookies), poke(url, session, [])]));
+	const answers = await Promise.all(sessions.map((session) => pokeTwice(url, session, first.cookies)));
 	const upgraded = hasWebSocket ? await upgrade(url, first.id, first.cookies) : undefined;
 	await Promise.all(sessions.map(({ id }) => exchange(sessionUrl(url, 'polling', id), { method: 'POST', body: CLOSE })));
 	return {
 		cookies: first.cookies.map((cookie) => cookie.split('=')[0] ?? ''),
 		withoutCookie: without.map(({ pod }) => pod),
 		withCookie: first.cookies.length > 0 ? kept.map(({ pod }) => pod) : [],
-		refusals: answers.filter((answer) => answer !== ''),
+		refusals: answers.flat().filter((answer) => answer !== ''),
 		upgrade: upgraded,
 	};
 }
@@ -84,6 +83,11 @@ async function open(url: string, cookies: readonly string[]): Promise<Opened> {
 		throw new Error(`a handshake was answered ${describe(answer)}`);
 	}
 	return { id, pod: parseSessionId(id)?.pod ?? id, cookies: answer.cookies };
+}
+
+/** With what a client that keeps cookies sends, and then with what one sends that keeps none: Engine.IO ends a session that sends two at once. */
+async function pokeTwice(url: string, session: Opened, cookies: readonly string[]): Promise<readonly string[]> {
+	return [await poke(url, session, cookies), await poke(url, session, [])];
 }
 
 /** Empty when the session took it. */
