@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { DASHBOARDS } from '../../scripts/dashboards/dashboards.ts';
+import { grafanaExpr } from '../../scripts/dashboards/render.ts';
 import { waitFor } from '../support/wait.ts';
 import { connected, createClient } from './clients.ts';
 import { clusterTest } from './cluster.ts';
-import { podsOf, SHARED_NAMESPACE, STATE_TIMEOUT, useFleet } from './fleet.ts';
+import { podsOf, RELEASE, SHARED_NAMESPACE, STATE_TIMEOUT, useFleet } from './fleet.ts';
 import { Prometheus } from './prometheus.ts';
 
 const CLIENTS = 30;
@@ -51,4 +53,26 @@ clusterTest('Prometheus scrapes every pod, and its counters add up to the count 
 		await waitFor(`${what} to be ${expected} in Prometheus`, async () => (await read()) === expected, STATE_TIMEOUT);
 	}
 	assert.equal(delivered, CLIENTS * MESSAGES);
+});
+
+clusterTest("the dashboards' queries are answered, and those of a fleet that is well and of its pods give data", async (t, cluster) => {
+	await useFleet(cluster);
+	const prometheus = new Prometheus(cluster);
+	const variables = { namespace: SHARED_NAMESPACE, fleet: RELEASE, pod: '.+', __rate_interval: '1m' };
+	for (const dashboard of DASHBOARDS) {
+		const isOfTheFleet = ['socketfleet-fleet', 'socketfleet-pod'].includes(dashboard.id);
+		for (const panel of dashboard.rows.flatMap(({ panels }) => panels)) {
+			for (const query of panel.queries) {
+				const expr = Object.entries(variables).reduce(
+					(text, [name, value]) => text.replaceAll(`$${name}`, value),
+					grafanaExpr(query, dashboard),
+				);
+				const samples = await prometheus.count(expr);
+				t.diagnostic(`${dashboard.title}: ${panel.title}: ${samples}`);
+				if (isOfTheFleet && panel.fault === undefined) {
+					assert.ok(samples > 0, `${dashboard.title}: ${panel.title} shows nothing: ${expr}`);
+				}
+			}
+		}
+	}
 });

@@ -40,6 +40,12 @@ export class Prometheus {
 		return Number(answer.data.result[0]?.value[1] ?? 0);
 	}
 
+	/** How many samples an instant query has that can be drawn. Throws when it is not understood. */
+	async count(expression: string): Promise<number> {
+		const answer = await this.#get<QueryAnswer>(`query?query=${encodeURIComponent(expression)}`);
+		return answer.data.result.filter(({ value }) => Number.isFinite(Number(value[1]))).length;
+	}
+
 	async firing(): Promise<FiringAlert[]> {
 		const { data } = await this.#get<AlertsAnswer>('alerts');
 		return data.alerts
