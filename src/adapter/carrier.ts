@@ -16,7 +16,7 @@ import { Interest, type InterestMessage } from './interest.ts';
 import { type PackedBatch, PeerFeed } from './peer-feed.ts';
 import type { LocalMessage } from './pending-messages.ts';
 import type { Room } from './session-record.ts';
-import { buildBatch, parseAll, type StreamBatch } from './stream-batch.ts';
+import { buildBatch, concernsAny, parseAll, type StreamBatch } from './stream-batch.ts';
 
 export interface CarrierDeps {
 	readonly bus: Bus;
@@ -126,7 +126,7 @@ export class Carrier implements Closable {
 		const { bus, metrics } = this.#deps;
 		metrics.inc('socketfleet_stream_entries_read_total', {}, entries.length);
 		const parsed = parseAll(entries);
-		let isConcerned = parsed.some((one) => one.kind === 'malformed' || this.#deps.isConcerned(one.entry));
+		let isConcerned = concernsAny(parsed, (entry) => this.#deps.isConcerned(entry));
 		const batch = buildBatch(after, parsed, isConcerned ? undefined : this.interest.token);
 		const peers = bus.peers();
 		if (peers.length > 0) {

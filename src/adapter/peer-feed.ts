@@ -5,7 +5,7 @@
  */
 import type { Closable } from '../base/lifecycle.ts';
 import { type InterestMessage, KnownInterest } from './interest.ts';
-import type { StreamBatch } from './stream-batch.ts';
+import { concernsAny, type StreamBatch } from './stream-batch.ts';
 
 /** A batch as it travels. */
 export interface PackedBatch extends Omit<StreamBatch, 'bytes' | 'parse'> {
@@ -68,6 +68,6 @@ export class PeerFeed implements Closable {
 	}
 
 	#concerns(batch: StreamBatch): boolean {
-		return batch.parse().some((parsed) => parsed.kind === 'malformed' || this.#interest.includes(parsed.entry));
+		return concernsAny(batch.parse(), (entry) => this.#interest.includes(entry));
 	}
 }

@@ -37,6 +37,11 @@ export function idOf(parsed: ParsedEntry): StreamOffset {
 	return parsed.kind === 'entry' ? parsed.entry.id : parsed.id;
 }
 
+/** Whether any of them must be looked at by whom `isFor` tells: what is malformed is everyone's. */
+export function concernsAny(parsed: readonly ParsedEntry[], isFor: (entry: StreamEntry) => boolean): boolean {
+	return parsed.some((one) => one.kind === 'malformed' || isFor(one.entry));
+}
+
 export function buildBatch(after: StreamOffset, parsed: readonly ParsedEntry[], quietFor?: string): StreamBatch {
 	const last = parsed.at(-1);
 	return {
