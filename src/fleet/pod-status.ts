@@ -1,4 +1,5 @@
 /** What a pod says of itself on `/status` and `/status/stream`, as far as others read it, and the rates between two such answers. Pure. */
+import { type LoadCounters, type Rates, ratesBetween, sumRates } from '../metrics/load.ts';
 
 export interface PodStatus {
 	readonly version: string;
@@ -41,12 +42,7 @@ export interface WorkerRow {
 	readonly heapBytes?: number;
 	readonly uptimeSeconds?: number;
 	/** Since the worker started. */
-	readonly counters?: {
-		readonly sessionsOpened: number;
-		readonly eventsIn: number;
-		readonly eventsOut: number;
-		readonly published: number;
-	};
+	readonly counters?: LoadCounters;
 	readonly eventLoop?: { readonly activeMs: number; readonly idleMs: number };
 }
 
@@ -54,14 +50,6 @@ export interface WorkerRow {
 export interface Reading {
 	readonly status: PodStatus;
 	readonly atMs: number;
-}
-
-/** Events and sessions a second. */
-export interface Rates {
-	readonly opened: number;
-	readonly received: number;
-	readonly sent: number;
-	readonly published: number;
 }
 
 export interface WorkerRates extends Rates {
@@ -96,10 +84,7 @@ function ratesOf({ counters, eventLoop }: WorkerRow, before: WorkerRow | undefin
 	const active = eventLoop.activeMs - before.eventLoop.activeMs;
 	const idle = eventLoop.idleMs - before.eventLoop.idleMs;
 	return {
-		opened: (counters.sessionsOpened - before.counters.sessionsOpened) / seconds,
-		received: (counters.eventsIn - before.counters.eventsIn) / seconds,
-		sent: (counters.eventsOut - before.counters.eventsOut) / seconds,
-		published: (counters.published - before.counters.published) / seconds,
+		...ratesBetween(before.counters, counters, seconds),
 		busy: active + idle > 0 ? active / (active + idle) : 0,
 	};
 }
@@ -112,16 +97,6 @@ export function podRates(before: Reading, now: Reading): PodRates | undefined {
 	}
 	const busy = rates.map((rate) => rate.busy);
 	return { ...sumRates(rates), busy: busy.reduce((sum, each) => sum + each, 0) / busy.length, busiest: Math.max(...busy) };
-}
-
-export function sumRates(rates: readonly Rates[]): Rates {
-	const sum = (of: (rate: Rates) => number): number => rates.reduce((all, rate) => all + of(rate), 0);
-	return {
-		opened: sum(({ opened }) => opened),
-		received: sum(({ received }) => received),
-		sent: sum(({ sent }) => sent),
-		published: sum(({ published }) => published),
-	};
 }
 
 /** One word for the state of a pod. */

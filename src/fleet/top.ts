@@ -1,9 +1,10 @@
 /** `top`: the newest states of some pods, what happened between two looks, and how that is shown. */
 import { sleep } from '../base/deadline.ts';
+import { type Rates, sumRates } from '../metrics/load.ts';
 import { formatCount, formatMebibytes, formatRate, formatShare } from '../terminal/format.ts';
 import type { Screen } from '../terminal/screen.ts';
 import { type Cell, renderTable } from '../terminal/table.ts';
-import { type PodRates, type PodStatus, podRates, type Rates, type Reading, stateOf, sumRates, workerRates } from './pod-status.ts';
+import { type PodRates, type PodStatus, podRates, type Reading, stateOf, workerRates } from './pod-status.ts';
 
 /** A pod at one look; without a status it has not answered. */
 export interface TopRow {

@@ -2,14 +2,17 @@
 import type { CounterName } from './catalog.ts';
 import type { Metrics } from './registry.ts';
 
-export interface Load {
-	/** Engine.IO sessions. */
-	readonly connections: number;
-	/** A second: sessions opened, events from and to clients, messages for the stream. */
+/** A second: sessions opened, events from and to clients, messages for the stream. */
+export interface Rates {
 	readonly opened: number;
 	readonly received: number;
 	readonly sent: number;
 	readonly published: number;
+}
+
+export interface Load extends Rates {
+	/** Engine.IO sessions. */
+	readonly connections: number;
 }
 
 /** The totals from which rates come, since the worker started. */
@@ -38,17 +41,27 @@ export async function readLoadCounters(metrics: Metrics): Promise<LoadCounters> 
 	return { sessionsOpened, eventsIn, eventsOut, published };
 }
 
+export function ratesBetween(before: LoadCounters, now: LoadCounters, seconds: number): Rates {
+	return {
+		opened: (now.sessionsOpened - before.sessionsOpened) / seconds,
+		received: (now.eventsIn - before.eventsIn) / seconds,
+		sent: (now.eventsOut - before.eventsOut) / seconds,
+		published: (now.published - before.published) / seconds,
+	};
+}
+
+export function sumRates(rates: readonly Rates[]): Rates {
+	const sum = (of: (rate: Rates) => number): number => rates.reduce((all, rate) => all + of(rate), 0);
+	return {
+		opened: sum(({ opened }) => opened),
+		received: sum(({ received }) => received),
+		sent: sum(({ sent }) => sent),
+		published: sum(({ published }) => published),
+	};
+}
+
 export function addLoads(loads: readonly Load[]): Load {
-	return loads.reduce(
-		(sum, load) => ({
-			connections: sum.connections + load.connections,
-			opened: sum.opened + load.opened,
-			received: sum.received + load.received,
-			sent: sum.sent + load.sent,
-			published: sum.published + load.published,
-		}),
-		NO_LOAD,
-	);
+	return { ...sumRates(loads), connections: loads.reduce((sum, { connections }) => sum + connections, 0) };
 }
 
 /** Rates between one reading and the next; 0 at the first. */
@@ -56,7 +69,7 @@ export class LoadMeter {
 	readonly #metrics: Metrics;
 	readonly #now: () => number;
 	#last: { readonly at: number; readonly counters: LoadCounters } | undefined;
-	#rates: Omit<Load, 'connections'> = NO_LOAD;
+	#rates: Rates = NO_LOAD;
 
 	constructor(metrics: Metrics, now: () => number = () => performance.now()) {
 		this.#metrics = metrics;
@@ -69,8 +82,7 @@ export class LoadMeter {
 		if (!last || at - last.at >= MIN_INTERVAL_MS) {
 			const counters = await readLoadCounters(this.#metrics);
 			if (last) {
-				const rate = (key: keyof LoadCounters): number => perSecond(counters[key] - last.counters[key], at - last.at);
-				this.#rates = { opened: rate('sessionsOpened'), received: rate('eventsIn'), sent: rate('eventsOut'), published: rate('published') };
+				this.#rates = toOneDigit(ratesBetween(last.counters, counters, (at - last.at) / 1000));
 			}
 			this.#last = { at, counters };
 		}
@@ -78,7 +90,8 @@ export class LoadMeter {
 	}
 }
 
-/** One digit: it travels with every heartbeat. */
-function perSecond(count: number, ms: number): number {
-	return Math.round((count * 10_000) / ms) / 10;
+/** They travel with every heartbeat. */
+function toOneDigit({ opened, received, sent, published }: Rates): Rates {
+	const round = (rate: number): number => Math.round(rate * 10) / 10;
+	return { opened: round(opened), received: round(received), sent: round(sent), published: round(published) };
 }
