@@ -1,5 +1,5 @@
 /** Pods of a fleet, from the API's objects: the same whether the chart or the operator made them. Pure. */
-import { type KubeObject, pick, pickNumber, pickText } from '../kube/object.ts';
+import { type KubeObject, pick, pickList, pickNumber, pickText } from '../kube/object.ts';
 import type { PodReadings } from './readings.ts';
 
 /** Selects the pods of all fleets, those of charts too; bundled Redis carries another component. */
@@ -69,7 +69,7 @@ export function isOver(pod: KubeObject): boolean {
 /** An image that can't be pulled, a Secret that is missing, a crash, no room on the nodes. */
 function problemOf(pod: KubeObject): string | undefined {
 	const { name } = pod.metadata;
-	const statuses = asList(pick(pod, 'status', 'containerStatuses'));
+	const statuses = pickList(pod, 'status', 'containerStatuses');
 	for (const status of statuses) {
 		const waiting = pick(status, 'state', 'waiting');
 		const reason = pickText(waiting, 'reason');
@@ -96,9 +96,5 @@ interface ApiCondition {
 
 /** A condition in the status of any object. */
 export function conditionOf(object: KubeObject | undefined, type: string): ApiCondition | undefined {
-	return asList(pick(object, 'status', 'conditions')).find((each): each is ApiCondition => pick(each, 'type') === type);
-}
-
-function asList(value: unknown): readonly unknown[] {
-	return Array.isArray(value) ? value : [];
+	return pickList(object, 'status', 'conditions').find((each): each is ApiCondition => pick(each, 'type') === type);
 }

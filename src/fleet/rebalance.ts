@@ -1,4 +1,5 @@
 /** Which pods should close how many connections, so that they spread again after a scale-up. Pure: time and the last round are handed in. */
+import { toKubeTime } from '../kube/conditions.ts';
 import type { FleetPod } from './pods.ts';
 
 export interface RebalanceSettings {
@@ -70,7 +71,7 @@ export function decideRebalance({ spec, pods, before, busy, nowMs }: RebalanceIn
 	}
 	const closes = shareOut(loads, mean, Math.floor((total * spec.maxPercentPerMinute) / 100));
 	const moved = closes.reduce((sum, { count }) => sum + count, 0);
-	const lastRoundAt = `${new Date(nowMs).toISOString().slice(0, 19)}Z`;
+	const lastRoundAt = toKubeTime(new Date(nowMs));
 	return { status: { active, fullestPercent, lastRoundAt, movedConnections: status.movedConnections + moved }, closes };
 }
 

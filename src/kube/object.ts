@@ -73,6 +73,24 @@ export function pickNumber(value: unknown, path: readonly string[], fallback = 0
 	return typeof found === 'number' ? found : fallback;
 }
 
+/** The list at the path; empty where there is none. */
+export function pickList(value: unknown, ...path: readonly string[]): readonly unknown[] {
+	const found = pick(value, ...path);
+	return Array.isArray(found) ? found : [];
+}
+
+/** What a Secret holds under that key; empty where there is nothing. */
+export function secretText(secret: KubeObject | undefined, key: string): string {
+	return Buffer.from(pickText(secret, 'data', key), 'base64').toString();
+}
+
+/** Labels as the text of a selector. */
+export function toSelector(labels: Readonly<Record<string, string>>): string {
+	return Object.entries(labels)
+		.map(([key, value]) => `${key}=${value}`)
+		.join(',');
+}
+
 export interface Resource {
 	/** Empty for the core group. */
 	readonly group: string;

@@ -3,7 +3,7 @@ import { AppError } from '../base/errors.ts';
 import { isOver } from '../fleet/pods.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isFailure } from '../kube/errors.ts';
-import { controllerOf, type KubeObject, pick, pickText, RESOURCES } from '../kube/object.ts';
+import { controllerOf, type KubeObject, pick, pickText, RESOURCES, toSelector } from '../kube/object.ts';
 
 export interface Fleet {
 	readonly name: string;
@@ -70,10 +70,7 @@ export function originOf({ socketFleet, deployment }: Fleet): string {
 }
 
 function selectorOf(deployment: KubeObject): string {
-	const labels = pick(deployment, 'spec', 'selector', 'matchLabels');
-	return Object.entries((labels ?? {}) as Readonly<Record<string, string>>)
-		.map(([key, value]) => `${key}=${value}`)
-		.join(',');
+	return toSelector((pick(deployment, 'spec', 'selector', 'matchLabels') ?? {}) as Readonly<Record<string, string>>);
 }
 
 async function listDeployments(client: KubeClient, namespace: string): Promise<readonly KubeObject[]> {

@@ -6,7 +6,7 @@ import type { PodStatus } from '../fleet/pod-status.ts';
 import { readStatuses } from '../fleet/status-stream.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isFailure } from '../kube/errors.ts';
-import { type KubeObject, pick } from '../kube/object.ts';
+import { type KubeObject, pick, pickList, pickNumber } from '../kube/object.ts';
 import type { DialPod } from '../kube/port-forward.ts';
 import { fleetContainer } from './container.ts';
 import { createTokenReader } from './tokens.ts';
@@ -90,8 +90,6 @@ function explain({ metadata: { name } }: KubeObject, error: unknown): unknown {
 }
 
 function adminPortOf(pod: KubeObject): number {
-	const ports = pick(fleetContainer(pod), 'ports');
-	const admin = Array.isArray(ports) ? ports.find((port: unknown) => pick(port, 'name') === 'admin') : undefined;
-	const port = pick(admin, 'containerPort');
-	return typeof port === 'number' ? port : ADMIN_PORT;
+	const admin = pickList(fleetContainer(pod), 'ports').find((port) => pick(port, 'name') === 'admin');
+	return pickNumber(admin, ['containerPort'], ADMIN_PORT);
 }

@@ -1,9 +1,10 @@
 /** `rebalance [FLEET] --dry-run`: what one round of the operator's rebalance would do now, also for a fleet that has no operator. */
 import { AppError } from '../base/errors.ts';
+import { isRollingOut } from '../fleet/deployment.ts';
 import type { FleetPod } from '../fleet/pods.ts';
 import { parseReadings } from '../fleet/readings.ts';
 import { decideRebalance, REBALANCE_DEFAULTS, type RebalanceSettings } from '../fleet/rebalance.ts';
-import { type KubeObject, pick, pickNumber } from '../kube/object.ts';
+import { pick } from '../kube/object.ts';
 import { formatCount } from '../terminal/format.ts';
 import { renderTable } from '../terminal/table.ts';
 import { type Fleet, findFleet, listPods } from './fleets.ts';
@@ -102,8 +103,4 @@ function render({ fleet, enabled, pods, sentence }: RebalanceReport): string {
 		pods.map(({ name, connections, closes }) => [name, connections === null ? undefined : formatCount(connections), closes]),
 	);
 	return `fleet ${fleet}: ${who}\n\n${table}\n${sentence}\n`;
-}
-
-function isRollingOut(deployment: KubeObject | undefined): boolean {
-	return pickNumber(deployment, ['status', 'updatedReplicas']) < pickNumber(deployment, ['status', 'replicas']);
 }

@@ -2,10 +2,9 @@
 import { type PodStatus, stateOf } from '../fleet/pod-status.ts';
 import { conditionOf } from '../fleet/pods.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { type KubeObject, pick, pickNumber, pickText } from '../kube/object.ts';
+import { type KubeObject, pickList, pickNumber, pickText } from '../kube/object.ts';
 import { formatAge, formatCount } from '../terminal/format.ts';
 import { renderTable } from '../terminal/table.ts';
-import { asList } from './container.ts';
 import { chooseFleet, type Fleet, listFleets, listPods, originOf } from './fleets.ts';
 import type { PodAccess } from './pod-access.ts';
 import { noteOf, type ReadPod, readPods } from './read-pods.ts';
@@ -93,7 +92,7 @@ function reportPod(read: ReadPod<PodStatus>, nowMs: number): PodReport {
 }
 
 function conditionsOf(socketFleet: KubeObject | undefined): FleetReport['conditions'] {
-	return asList(pick(socketFleet, 'status', 'conditions')).map((each) => ({
+	return pickList(socketFleet, 'status', 'conditions').map((each) => ({
 		type: pickText(each, 'type'),
 		status: pickText(each, 'status'),
 		reason: pickText(each, 'reason'),

@@ -2,7 +2,7 @@
 import { AppError } from '../base/errors.ts';
 import type { OptionKey } from '../config/schema.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { type KubeObject, pickText, RESOURCES } from '../kube/object.ts';
+import { type KubeObject, pickText, RESOURCES, secretText } from '../kube/object.ts';
 import { envEntry } from './container.ts';
 
 export interface TokenReader {
@@ -29,8 +29,7 @@ export function createTokenReader(client: KubeClient): TokenReader {
 		if (name === '') {
 			return pickText(entry, 'value');
 		}
-		const secret = await readSecret(pod.metadata.namespace ?? '', name);
-		return Buffer.from(pickText(secret, 'data', pickText(entry, 'valueFrom', 'secretKeyRef', 'key')), 'base64').toString();
+		return secretText(await readSecret(pod.metadata.namespace ?? '', name), pickText(entry, 'valueFrom', 'secretKeyRef', 'key'));
 	};
 
 	return {

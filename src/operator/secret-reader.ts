@@ -1,6 +1,6 @@
 /** Reads the Secrets of a fleet by name: its generated ones, and those that hold the tokens of its pods. */
 import type { KubeClient } from '../kube/client.ts';
-import { type KubeObject, pickText, RESOURCES } from '../kube/object.ts';
+import { type KubeObject, RESOURCES, secretText } from '../kube/object.ts';
 import { apiSecretName, type FleetInput, fleetKeySecretName, redisSecretName } from './desired/names.ts';
 import type { SecretLookup } from './desired/secrets.ts';
 
@@ -22,15 +22,11 @@ export async function readSecrets(client: KubeClient, fleet: FleetInput): Promis
 	const read = await Promise.all(names.map((each) => client.get(RESOURCES.Secret, { namespace, name: each })));
 	const present = read.filter((secret) => secret !== undefined);
 	const lookup: SecretLookup = (wanted) => present.find(({ metadata }) => metadata.name === wanted);
-	const adminToken = textOf(lookup(spec.admin.existingSecret), 'token');
+	const adminToken = secretText(lookup(spec.admin.existingSecret), 'token');
 	return {
 		secrets: present.filter(({ metadata }) => generated.includes(metadata.name)),
 		lookup,
 		adminToken,
-		token: adminToken || textOf(lookup(fleetKeySecretName(fleet)), 'current'),
+		token: adminToken || secretText(lookup(fleetKeySecretName(fleet)), 'current'),
 	};
-}
-
-function textOf(secret: KubeObject | undefined, key: string): string {
-	return Buffer.from(pickText(secret, 'data', key), 'base64').toString();
 }

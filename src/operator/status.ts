@@ -2,9 +2,9 @@
 import { VERSION } from '../config/version.ts';
 import type { PodReadings } from '../fleet/readings.ts';
 import { type Condition, mergeConditions } from '../kube/conditions.ts';
-import { pickNumber } from '../kube/object.ts';
+import { pickNumber, toSelector } from '../kube/object.ts';
 import type { ConditionType, FleetStatus, SocketFleet } from './api/fleet.ts';
-import { selectorLabels, toSelector } from './desired/names.ts';
+import { selectorLabels } from './desired/names.ts';
 import type { Plan } from './plan.ts';
 import {
 	judgeAffinity,

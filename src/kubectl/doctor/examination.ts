@@ -3,6 +3,7 @@ import type { PodStatus } from '../../fleet/pod-status.ts';
 import type { FleetPod } from '../../fleet/pods.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Fleet } from '../fleets.ts';
+import type { Finding, FindingId } from './findings.ts';
 import type { RouteProbe } from './probe.ts';
 import type { Route } from './routes.ts';
 
@@ -42,6 +43,16 @@ export function sayOfPods(pods: readonly ExaminedPod[], judge: (pod: ExaminedPod
 		}
 	}
 	return [...names].map(([sentence, those]) => `pod${those.length === 1 ? '' : 's'} ${those.join(', ')}: ${sentence}`);
+}
+
+/** The same finding of all pods of which `judge` says something. */
+export function findOnPods(
+	pods: readonly ExaminedPod[],
+	id: FindingId,
+	judge: Parameters<typeof sayOfPods>[1],
+	fix: string,
+): readonly Finding[] {
+	return sayOfPods(pods, judge).map((seen) => ({ id, seen, fix }));
 }
 
 /** A number among the options in force; undefined when the pod did not answer. */

@@ -1,6 +1,5 @@
 /** The ways from outside to a fleet: addresses of its Ingresses and HTTPRoutes, and the idle timeouts that are stated on them. Pure. */
-import { type KubeObject, pick, pickText } from '../../kube/object.ts';
-import { asList } from '../container.ts';
+import { type KubeObject, pick, pickList, pickText } from '../../kube/object.ts';
 import { findTimeouts, type Timeout } from './timeouts.ts';
 
 export interface Route {
@@ -43,7 +42,7 @@ export function findRoutes(objects: RouteObjects, podLabels: Readonly<Record<str
 /** The Gateways of these routes, with the namespace of each. */
 export function gatewaysOf(httpRoutes: readonly KubeObject[]): readonly { readonly namespace: string; readonly name: string }[] {
 	const refs = httpRoutes.flatMap((route) =>
-		asList(pick(route, 'spec', 'parentRefs')).map((ref) => ({
+		pickList(route, 'spec', 'parentRefs').map((ref) => ({
 			namespace: pickText(ref, 'namespace') || (route.metadata.namespace ?? ''),
 			name: pickText(ref, 'name'),
 		})),
@@ -60,7 +59,7 @@ function selects(service: KubeObject, podLabels: Readonly<Record<string, string>
 }
 
 function backendsOfIngress(ingress: KubeObject): readonly string[] {
-	const paths = asList(pick(ingress, 'spec', 'rules')).flatMap((rule) => asList(pick(rule, 'http', 'paths')));
+	const paths = pickList(ingress, 'spec', 'rules').flatMap((rule) => pickList(rule, 'http', 'paths'));
 	return [
 		...paths.map((path) => pickText(path, 'backend', 'service', 'name')),
 		pickText(ingress, 'spec', 'defaultBackend', 'service', 'name'),
@@ -68,32 +67,26 @@ function backendsOfIngress(ingress: KubeObject): readonly string[] {
 }
 
 function backendsOfRoute(route: KubeObject): readonly string[] {
-	return asList(pick(route, 'spec', 'rules')).flatMap((rule) =>
-		asList(pick(rule, 'backendRefs')).map((backend) => pickText(backend, 'name')),
-	);
+	return pickList(route, 'spec', 'rules').flatMap((rule) => pickList(rule, 'backendRefs').map((backend) => pickText(backend, 'name')));
 }
 
 /** A rule for every host is reached at the address of the balancer, which the controller writes into the status. */
 function originOfIngress(ingress: KubeObject): string | undefined {
-	const host = pickText(asList(pick(ingress, 'spec', 'rules'))[0], 'host');
-	const [address] = asList(pick(ingress, 'status', 'loadBalancer', 'ingress'));
-	const scheme = asList(pick(ingress, 'spec', 'tls')).length > 0 ? 'https' : 'http';
+	const host = pickText(pickList(ingress, 'spec', 'rules')[0], 'host');
+	const [address] = pickList(ingress, 'status', 'loadBalancer', 'ingress');
+	const scheme = pickList(ingress, 'spec', 'tls').length > 0 ? 'https' : 'http';
 	return originFrom(scheme, host, pickText(address, 'hostname') || pickText(address, 'ip'));
 }
 
 function originOfRoute(route: KubeObject, gateways: readonly KubeObject[]): string | undefined {
 	const [parent] = gatewaysOf([route]);
 	const gateway = gateways.find(({ metadata }) => metadata.name === parent?.name && metadata.namespace === parent.namespace);
-	const [listener] = asList(pick(gateway, 'spec', 'listeners'));
-	const host = asList(pick(route, 'spec', 'hostnames'))[0];
+	const [listener] = pickList(gateway, 'spec', 'listeners');
+	const host = pickList(route, 'spec', 'hostnames')[0];
 	const scheme = pickText(listener, 'protocol') === 'HTTPS' ? 'https' : 'http';
 	const port = pick(listener, 'port');
 	const suffix = typeof port === 'number' && port !== (scheme === 'https' ? 443 : 80) ? `:${port}` : '';
-	const origin = originFrom(
-		scheme,
-		typeof host === 'string' ? host : '',
-		pickText(asList(pick(gateway, 'status', 'addresses'))[0], 'value'),
-	);
+	const origin = originFrom(scheme, typeof host === 'string' ? host : '', pickText(pickList(gateway, 'status', 'addresses')[0], 'value'));
 	return origin && `${origin}${suffix}`;
 }
 

@@ -1,6 +1,5 @@
 /** Idle timeouts that stand on a route, its Service or a policy, and those that hold when nothing is said. Pure. Keys: facts of each controller. */
-import { type KubeObject, pick, pickText } from '../../kube/object.ts';
-import { asList } from '../container.ts';
+import { type KubeObject, pick, pickList, pickText } from '../../kube/object.ts';
 
 export interface Timeout {
 	readonly seconds: number;
@@ -74,7 +73,7 @@ function assumed(route: KubeObject): readonly Timeout[] {
 /** `timeouts` of an HTTPRoute's rules. 0s means none. */
 function ofRules(route: KubeObject): readonly Timeout[] {
 	const { name } = route.metadata;
-	return asList(pick(route, 'spec', 'rules')).flatMap((rule) =>
+	return pickList(route, 'spec', 'rules').flatMap((rule) =>
 		['request', 'backendRequest'].flatMap((field) => {
 			const seconds = parseSeconds(pickText(rule, 'timeouts', field));
 			return seconds ? [{ seconds, source: `timeouts.${field} of HTTPRoute ${name}` }] : [];
@@ -99,7 +98,7 @@ function concerns(policy: KubeObject, route: KubeObject, services: readonly Kube
 		case 'GCPBackendPolicy':
 			return isService(pickText(policy, 'spec', 'targetRef', 'name'));
 		case 'BackendTrafficPolicy':
-			return asList(pick(policy, 'spec', 'targetRefs')).some((ref) => pickText(ref, 'name') === route.metadata.name);
+			return pickList(policy, 'spec', 'targetRefs').some((ref) => pickText(ref, 'name') === route.metadata.name);
 		case 'DestinationRule':
 			return isService(pickText(policy, 'spec', 'host').split('.')[0] ?? '');
 		default:

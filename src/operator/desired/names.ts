@@ -40,13 +40,6 @@ export function selectorLabels(fleet: FleetInput): Labels {
 	return { ...instanceLabels(fleet), 'app.kubernetes.io/component': 'fleet' };
 }
 
-/** Labels as the text of a selector. */
-export function toSelector(wanted: Labels): string {
-	return Object.entries(wanted)
-		.map(([key, value]) => `${key}=${value}`)
-		.join(',');
-}
-
 export function redisLabels(fleet: FleetInput): Labels {
 	return { ...instanceLabels(fleet), 'app.kubernetes.io/component': 'redis' };
 }

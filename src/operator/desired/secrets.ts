@@ -1,6 +1,6 @@
 /** Generated Secrets. What exists is kept; the fleet key is rotated in two steps. Randomness is handed in. */
 import type { KubeObject } from '../../kube/object.ts';
-import { pickText } from '../../kube/object.ts';
+import { secretText } from '../../kube/object.ts';
 import { apiSecretName, type FleetInput, fleetKeySecretName, redisSecretName } from './names.ts';
 import { frame } from './object.ts';
 
@@ -41,8 +41,8 @@ function rotate(existing: KubeObject | undefined, wanted: number, random: Random
 		return { rotation: wanted, current: random(KEY_LENGTH), previous: '' };
 	}
 	const was = Number(existing.metadata.annotations?.[ROTATION] ?? 0);
-	const current = read(existing, 'current') || random(KEY_LENGTH);
-	const previous = read(existing, 'previous');
+	const current = secretText(existing, 'current') || random(KEY_LENGTH);
+	const previous = secretText(existing, 'previous');
 	if (wanted !== was + 1) {
 		return { rotation: was, current, previous };
 	}
@@ -75,11 +75,7 @@ export function buildApiSecret(fleet: FleetInput, lookup: SecretLookup, random: 
 }
 
 function oneWord(fleet: FleetInput, name: string, key: string, lookup: SecretLookup, mint: () => string): KubeObject {
-	return frame(fleet, 'Secret', { name }, { data: { [key]: encode(read(lookup(name), key) || mint()) } });
-}
-
-function read(secret: KubeObject | undefined, key: string): string {
-	return Buffer.from(pickText(secret, 'data', key), 'base64').toString();
+	return frame(fleet, 'Secret', { name }, { data: { [key]: encode(secretText(lookup(name), key) || mint()) } });
 }
 
 function encode(text: string): string {

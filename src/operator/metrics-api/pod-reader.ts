@@ -5,7 +5,7 @@ import type { Logger } from '../../base/log.ts';
 import { envNameOf } from '../../config/schema.ts';
 import { type FleetPod, toFleetPod } from '../../fleet/pods.ts';
 import type { KubeClient } from '../../kube/client.ts';
-import { type KubeObject, pick, pickText, RESOURCES } from '../../kube/object.ts';
+import { type KubeObject, pickList, pickText, RESOURCES, secretText } from '../../kube/object.ts';
 import type { PodAdmin } from '../pod-admin.ts';
 import { BriefCache } from './brief-cache.ts';
 import { type PodReading, readPage } from './pod-metrics.ts';
@@ -86,8 +86,7 @@ export class PodReader {
 	}
 
 	async #readToken(namespace: string, { name, key }: TokenRef): Promise<string> {
-		const secret = await this.#options.client.get(RESOURCES.Secret, { namespace, name });
-		return Buffer.from(pickText(secret, 'data', key), 'base64').toString();
+		return secretText(await this.#options.client.get(RESOURCES.Secret, { namespace, name }), key);
 	}
 }
 
@@ -98,9 +97,8 @@ interface TokenRef {
 
 /** The Secret from which the pod has its admin token: whoever may make pods in a namespace may name its Secrets in them. */
 function tokenRefOf(pod: KubeObject): TokenRef | undefined {
-	const containers = pick(pod, 'spec', 'containers');
-	const env = (Array.isArray(containers) ? containers : []).flatMap((container: unknown) => pick(container, 'env') ?? []);
-	const variable = env.find((each: unknown) => pickText(each, 'name') === TOKEN_ENV);
+	const env = pickList(pod, 'spec', 'containers').flatMap((container) => pickList(container, 'env'));
+	const variable = env.find((each) => pickText(each, 'name') === TOKEN_ENV);
 	const ref = {
 		name: pickText(variable, 'valueFrom', 'secretKeyRef', 'name'),
 		key: pickText(variable, 'valueFrom', 'secretKeyRef', 'key'),

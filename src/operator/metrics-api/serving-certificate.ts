@@ -5,7 +5,7 @@
 import { X509Certificate } from 'node:crypto';
 import { AppError } from '../../base/errors.ts';
 import type { KubeClient } from '../../kube/client.ts';
-import { type KubeObject, type ObjectRef, pickText, RESOURCES } from '../../kube/object.ts';
+import { type KubeObject, type ObjectRef, pickText, RESOURCES, secretText } from '../../kube/object.ts';
 import { FIELD_MANAGER } from '../children.ts';
 import { GROUP, VERSION } from './pod-metrics.ts';
 import { createSelfSigned, type KeyAndCertificate } from './self-signed.ts';
@@ -35,13 +35,13 @@ export class CertificateStore {
 		const { namespace, name } = this.#options.service;
 		const secret = await this.#require(RESOURCES.Secret, { namespace, name: `${name}-tls` });
 		const kept = this.#isFresh(secret) ? secret : await this.#renew(secret);
-		await this.#publish(decode(kept, 'ca.crt'));
-		return { key: decode(kept, 'tls.key'), certificate: decode(kept, 'tls.crt') };
+		await this.#publish(secretText(kept, 'ca.crt'));
+		return { key: secretText(kept, 'tls.key'), certificate: secretText(kept, 'tls.crt') };
 	}
 
 	#isFresh(secret: KubeObject): boolean {
-		const certificate = read(decode(secret, 'tls.crt'));
-		const key = decode(secret, 'tls.key');
+		const certificate = read(secretText(secret, 'tls.crt'));
+		const key = secretText(secret, 'tls.key');
 		return certificate !== undefined && key !== '' && certificate.validToDate.getTime() - this.#now().getTime() > RENEW_BEFORE_MS;
 	}
 
@@ -56,7 +56,7 @@ export class CertificateStore {
 			notBefore: new Date(now - HOUR_MS),
 			notAfter: new Date(now + VALID_MS),
 		});
-		const before = decode(secret, 'tls.crt');
+		const before = secretText(secret, 'tls.crt');
 		const known = `${certificate}${read(before) ? before : ''}`;
 		const data = { 'tls.crt': encode(certificate), 'tls.key': encode(key), 'ca.crt': encode(known) };
 		return client.replace(RESOURCES.Secret, { ...secret, data });
@@ -97,10 +97,6 @@ function read(pem: string): X509Certificate | undefined {
 	} catch {
 		return undefined; // empty, or not of this form
 	}
-}
-
-function decode(secret: KubeObject, key: string): string {
-	return Buffer.from(pickText(secret, 'data', key), 'base64').toString();
 }
 
 function encode(text: string): string {

@@ -2,6 +2,7 @@
  * Which template the Deployment has now, and which pod goes next for it. The operator drains a pod first and then lets the Deployment remove
  * exactly one, behind a gate that stays shut while no operator runs. Pure; nothing is remembered but what stands on the objects.
  */
+import { isRollingOut } from '../../fleet/deployment.ts';
 import type { FleetPod } from '../../fleet/pods.ts';
 import { type KubeObject, pickNumber } from '../../kube/object.ts';
 import { RESUME_ANNOTATION, type RolloutStatus, type SocketFleet } from '../api/fleet.ts';
@@ -63,7 +64,7 @@ export function rolloutKey(
 export function needsRevisions(deployment: KubeObject | undefined, pods: number): boolean {
 	return (
 		deployment !== undefined &&
-		(readGate(deployment) !== undefined || isRolling(deployment) || pods > pickNumber(deployment, ['spec', 'replicas']))
+		(readGate(deployment) !== undefined || isRollingOut(deployment) || pods > pickNumber(deployment, ['spec', 'replicas']))
 	);
 }
 
@@ -71,15 +72,7 @@ export function needsRevisions(deployment: KubeObject | undefined, pods: number)
 function leaveAlone({ deployment, wanted }: RolloutInput): RolloutDecision {
 	const updated = pickNumber(deployment, ['status', 'updatedReplicas']);
 	const total = pickNumber(deployment, ['spec', 'replicas']);
-	const underWay = deployment !== undefined && isRolling(deployment);
-	return { underWay, updated, total, template: wanted, gate: undefined, scale: undefined, status: undefined };
-}
-
-/** A scale-down is none, nor is a scale-up. */
-function isRolling(deployment: KubeObject): boolean {
-	const existing = pickNumber(deployment, ['status', 'replicas']);
-	const updated = pickNumber(deployment, ['status', 'updatedReplicas']);
-	return existing > updated || updated < Math.min(pickNumber(deployment, ['spec', 'replicas']), existing);
+	return { underWay: isRollingOut(deployment), updated, total, template: wanted, gate: undefined, scale: undefined, status: undefined };
 }
 
 /** What all steps of one decision are taken from. */
@@ -144,7 +137,7 @@ function change(look: Look, template: PodTemplate): RolloutDecision {
 function proceed(look: Look, template: PodTemplate): RolloutDecision {
 	const { alive, deployment, halt, live, revisions, wanted } = look;
 	if (revisions === undefined) {
-		const atRest = readGate(deployment) === undefined && !(isObserved(deployment) && isRolling(deployment));
+		const atRest = readGate(deployment) === undefined && !(isObserved(deployment) && isRollingOut(deployment));
 		return atRest ? rest(look, template) : hold(look, template);
 	}
 	const older = alive.filter(({ templateHash }) => templateHash !== revisions.newest);

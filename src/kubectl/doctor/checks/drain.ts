@@ -2,8 +2,7 @@
 import { pickNumber } from '../../../kube/object.ts';
 import { preStopSeconds } from '../../container.ts';
 import type { Check } from '../checks.ts';
-import { type ExaminedPod, optionMs, sayOfPods, stayingPods } from '../examination.ts';
-import type { Finding } from '../findings.ts';
+import { type ExaminedPod, findOnPods, optionMs, stayingPods } from '../examination.ts';
 
 /** Kubernetes' own, when a pod says nothing. */
 const DEFAULT_GRACE_S = 30;
@@ -12,17 +11,26 @@ const AUTOSCALER_S = 600;
 
 export const checkDrain: Check = (examination) => {
 	const pods = stayingPods(examination);
-	const find = (id: Finding['id'], judge: (pod: ExaminedPod) => string | undefined, fix: string): readonly Finding[] =>
-		sayOfPods(pods, judge).map((seen) => ({ id, seen, fix }));
 	return [
-		...find(
+		...findOnPods(
+			pods,
 			'grace-short',
 			graceShort,
 			'Raise terminationGracePeriodSeconds; the chart and the operator work it out from drain.*, so that something else has set it.',
 		),
-		...find('drain-short', drainShort, 'Raise drain.marginSeconds (SOCKETFLEET_DRAIN_TIMEOUT_MS), or lower drain.spreadSeconds.'),
-		...find('no-drain-delay', noDelay, 'Set drain.delaySeconds to the time in which your load balancer notices; 15 is usual.'),
-		...find('grace-long', graceLong, 'Raise --max-graceful-termination-sec of the Cluster Autoscaler, or lower drain.spreadSeconds.'),
+		...findOnPods(
+			pods,
+			'drain-short',
+			drainShort,
+			'Raise drain.marginSeconds (SOCKETFLEET_DRAIN_TIMEOUT_MS), or lower drain.spreadSeconds.',
+		),
+		...findOnPods(pods, 'no-drain-delay', noDelay, 'Set drain.delaySeconds to the time in which your load balancer notices; 15 is usual.'),
+		...findOnPods(
+			pods,
+			'grace-long',
+			graceLong,
+			'Raise --max-graceful-termination-sec of the Cluster Autoscaler, or lower drain.spreadSeconds.',
+		),
 	];
 };
 

@@ -1,7 +1,6 @@
 /** Whether what the container may use fits what runs in it. */
 import type { Check } from '../checks.ts';
-import { type ExaminedPod, sayOfPods, stayingPods } from '../examination.ts';
-import type { Finding } from '../findings.ts';
+import { type ExaminedPod, findOnPods, stayingPods } from '../examination.ts';
 
 const MIB = 1_048_576;
 const FEW_FILES = 4096;
@@ -9,14 +8,22 @@ const FULL = 0.8;
 
 export const checkLimits: Check = (examination) => {
 	const pods = stayingPods(examination);
-	const find = (id: Finding['id'], judge: (pod: ExaminedPod) => string | undefined, fix: string): readonly Finding[] =>
-		sayOfPods(pods, judge).map((seen) => ({ id, seen, fix }));
 	return [
-		...find('memory-short', memoryShort, 'Raise resources.limits.memory, or lower config.workers or config.workerHeapMb.'),
-		...find('memory-unlimited', memoryUnlimited, 'Set resources.limits.memory: each worker then gets its share as the limit of its heap.'),
-		...find('cpu-unlimited', cpuUnlimited, 'Set resources.limits.cpu, or config.workers.'),
-		...find('cpu-short', cpuShort, 'Raise resources.limits.cpu, or leave config.workers at auto.'),
-		...find('open-files', openFiles, 'Raise the limit in the container runtime (LimitNOFILE of containerd), or run more workers or pods.'),
+		...findOnPods(pods, 'memory-short', memoryShort, 'Raise resources.limits.memory, or lower config.workers or config.workerHeapMb.'),
+		...findOnPods(
+			pods,
+			'memory-unlimited',
+			memoryUnlimited,
+			'Set resources.limits.memory: each worker then gets its share as the limit of its heap.',
+		),
+		...findOnPods(pods, 'cpu-unlimited', cpuUnlimited, 'Set resources.limits.cpu, or config.workers.'),
+		...findOnPods(pods, 'cpu-short', cpuShort, 'Raise resources.limits.cpu, or leave config.workers at auto.'),
+		...findOnPods(
+			pods,
+			'open-files',
+			openFiles,
+			'Raise the limit in the container runtime (LimitNOFILE of containerd), or run more workers or pods.',
+		),
 	];
 };
 

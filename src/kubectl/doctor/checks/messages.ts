@@ -1,7 +1,7 @@
 /** Whether messages reach every pod and stay long enough: Redis, the stream, and what pods say that no other check explains. */
 import { isShortRetention } from '../../../fleet/readings.ts';
 import type { Check } from '../checks.ts';
-import { sayOfPods, stayingPods } from '../examination.ts';
+import { findOnPods, stayingPods } from '../examination.ts';
 import type { Finding } from '../findings.ts';
 
 export const checkMessages: Check = (examination) => {
@@ -11,12 +11,11 @@ export const checkMessages: Check = (examination) => {
 	const short = [...new Set(pods.flatMap(({ pod }) => pod.reasons).filter(isShortRetention))];
 	const others = [...new Set(ready.flatMap(({ pod }) => pod.reasons).filter((reason) => !isShortRetention(reason)))];
 	return [
-		...sayOfPods(without, ({ pod }) => pod.reasons.filter((reason) => !isShortRetention(reason)).join('; ') || 'Redis is away').map(
-			(seen): Finding => ({
-				id: 'redis-away',
-				seen,
-				fix: 'See that Redis runs and that the pods reach it; until then messages reach clients of the same pod only.',
-			}),
+		...findOnPods(
+			without,
+			'redis-away',
+			({ pod }) => pod.reasons.filter((reason) => !isShortRetention(reason)).join('; ') || 'Redis is away',
+			'See that Redis runs and that the pods reach it; until then messages reach clients of the same pod only.',
 		),
 		...short.map(
 			(reason): Finding => ({

@@ -1,10 +1,11 @@
 /** Whether the pods run, answer, know each other and are of one version. */
+import { isRollingOut } from '../../../fleet/deployment.ts';
 import { conditionOf } from '../../../fleet/pods.ts';
-import { pickNumber, pickText } from '../../../kube/object.ts';
+import { pickText } from '../../../kube/object.ts';
 import { fleetContainerStatus } from '../../container.ts';
 import { withoutName } from '../../read-pods.ts';
 import type { Check } from '../checks.ts';
-import { type Examination, type ExaminedPod, sayOfPods, stayingPods } from '../examination.ts';
+import { type Examination, type ExaminedPod, findOnPods, sayOfPods, stayingPods } from '../examination.ts';
 import type { Finding } from '../findings.ts';
 
 /** A pod that has just started is given this long to become ready and to be known by the others. */
@@ -15,36 +16,22 @@ export const checkPods: Check = (examination) => {
 	const grown = pods.filter(({ pod }) => examination.nowMs - pod.createdMs > STARTING_MS);
 	return [
 		...refused(examination),
-		...sayOfPods(pods, ({ pod }) => pod.problem && withoutName(pod.problem, pod.name)).map(
-			(seen): Finding => ({
-				id: 'pod-fails',
-				seen,
-				fix: 'kubectl describe pod names the cause; kubectl logs --previous has the last words of a crash.',
-			}),
+		...findOnPods(
+			pods,
+			'pod-fails',
+			({ pod }) => pod.problem && withoutName(pod.problem, pod.name),
+			'kubectl describe pod names the cause; kubectl logs --previous has the last words of a crash.',
 		),
-		...sayOfPods(grown, notReady).map(
-			(seen): Finding => ({ id: 'pod-not-ready', seen, fix: 'Mend what the sentence names; the log of the pod has more.' }),
+		...findOnPods(grown, 'pod-not-ready', notReady, 'Mend what the sentence names; the log of the pod has more.'),
+		...findOnPods(
+			grown,
+			'pod-silent',
+			silent,
+			'See its log; with admin.existingSecret, see that the Secret is the one that the pod was started with.',
 		),
-		...sayOfPods(grown, silent).map(
-			(seen): Finding => ({
-				id: 'pod-silent',
-				seen,
-				fix: 'See its log; with admin.existingSecret, see that the Secret is the one that the pod was started with.',
-			}),
-		),
-		...sayOfPods(pods, outOfService).map(
-			(seen): Finding => ({ id: 'out-of-service', seen, fix: 'Delete the pod, or take it back: kubectl socketfleet drain POD --undo.' }),
-		),
-		...sayOfPods(pods, failedWorkers).map(
-			(seen): Finding => ({
-				id: 'worker-fails',
-				seen,
-				fix: 'The log of the pod has the error of the last start, mostly of the application.',
-			}),
-		),
-		...sayOfPods(pods, outOfMemory).map(
-			(seen): Finding => ({ id: 'out-of-memory', seen, fix: 'Raise resources.limits.memory, or run fewer workers in a pod.' }),
-		),
+		...findOnPods(pods, 'out-of-service', outOfService, 'Delete the pod, or take it back: kubectl socketfleet drain POD --undo.'),
+		...findOnPods(pods, 'worker-fails', failedWorkers, 'The log of the pod has the error of the last start, mostly of the application.'),
+		...findOnPods(pods, 'out-of-memory', outOfMemory, 'Raise resources.limits.memory, or run fewer workers in a pod.'),
 		...skew(examination),
 		...apart(grown),
 	];
@@ -92,11 +79,9 @@ function outOfMemory({ object }: ExaminedPod): string | undefined {
 }
 
 function skew(examination: Examination): readonly Finding[] {
-	const { deployment } = examination.fleet;
-	const underWay = pickNumber(deployment, ['status', 'updatedReplicas']) < pickNumber(deployment, ['status', 'replicas']);
 	const pods = stayingPods(examination);
 	const versions = new Set(pods.flatMap(({ status }) => status?.version ?? []));
-	return underWay || versions.size < 2
+	return isRollingOut(examination.fleet.deployment) || versions.size < 2
 		? []
 		: [
 				{
@@ -114,9 +99,10 @@ function apart(pods: readonly ExaminedPod[]): readonly Finding[] {
 		const unknown = connected.filter((other) => other.status && !status?.pods.includes(other.status.pod)).map(({ pod }) => pod.name);
 		return unknown.length === 0 ? undefined : `does not know ${unknown.join(', ')}`;
 	};
-	return sayOfPods(connected, stranger).map((seen) => ({
-		id: 'pods-apart',
-		seen,
-		fix: 'Pods find each other in Redis by config.fleet: see that all have the same name, the same Redis and database.',
-	}));
+	return findOnPods(
+		connected,
+		'pods-apart',
+		stranger,
+		'Pods find each other in Redis by config.fleet: see that all have the same name, the same Redis and database.',
+	);
 }

@@ -1,6 +1,6 @@
 /** Whether what stands in front lets quiet connections live, and tells who the clients are. */
 import type { Check } from '../checks.ts';
-import { optionMs, sayOfPods, stayingPods } from '../examination.ts';
+import { findOnPods, optionMs, stayingPods } from '../examination.ts';
 import type { Finding } from '../findings.ts';
 
 export const checkRoutes: Check = (examination) => {
@@ -17,14 +17,11 @@ export const checkRoutes: Check = (examination) => {
 					fix: 'Raise it (ingress.idleTimeoutSeconds), or lower config.pingIntervalMs.',
 				}),
 			),
-		...sayOfPods(pods, ({ pod }) =>
-			pod.readings?.dominantPeer ? 'one address holds most connections, so that one worker gets them all' : undefined,
-		).map(
-			(seen): Finding => ({
-				id: 'dominant-peer',
-				seen,
-				fix: 'Set ingress.enabled, httpRoute.enabled or service.proxyProtocol as it is in front, or config.addressSource and config.trustedProxies.',
-			}),
+		...findOnPods(
+			pods,
+			'dominant-peer',
+			({ pod }) => (pod.readings?.dominantPeer ? 'one address holds most connections, so that one worker gets them all' : undefined),
+			'Set ingress.enabled, httpRoute.enabled or service.proxyProtocol as it is in front, or config.addressSource and config.trustedProxies.',
 		),
 	];
 };
