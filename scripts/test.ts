@@ -4,9 +4,10 @@
  *   node scripts/test.ts check unit integration     tiers, in this order
  *   node scripts/test.ts integration drain bus      the files of a tier whose names contain one of these
  *
- * Files run in processes of their own. Those of `integration` and below run one at a time: they start pods, and two cores are all
- * that CI has. A file that fails is run a second time by itself; what passes then counts as passed and is listed as flaky, with its first
- * output: a machine that stalled must not hide a result, nor make one up.
+ * Files run in processes of their own, but for unit tests, which share one for each core: starting took longer than they do. Those of
+ * `integration` and below run one at a time: they start pods, and two cores are all that CI has. A file that fails is run a second time by
+ * itself; what passes then counts as passed and is listed as flaky, with its first output: a machine that stalled must not hide a result,
+ * nor make one up.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -16,26 +17,28 @@ import { fileURLToPath } from 'node:url';
 
 interface Tier {
 	readonly files: string;
-	/** Files at once. */
+	/** Processes at once. */
 	readonly parallel: number;
+	/** Whether the files are dealt out to so many processes in all. */
+	readonly together: boolean;
 	/** For one test, in ms. */
 	readonly timeoutMs: number;
 	readonly retry: boolean;
 }
 
-interface FileResult {
+interface Result {
 	readonly passed: number;
 	readonly failed: number;
 	readonly output: string;
 }
 
 const TIERS: Record<string, Tier> = {
-	unit: { files: 'test/unit/**/*.test.ts', parallel: availableParallelism(), timeoutMs: 20_000, retry: false },
-	conformance: { files: 'test/conformance/**/*.test.ts', parallel: 1, timeoutMs: 120_000, retry: true },
-	integration: { files: 'test/integration/**/*.test.ts', parallel: 1, timeoutMs: 180_000, retry: true },
-	chaos: { files: 'test/chaos/**/*.test.ts', parallel: 1, timeoutMs: 300_000, retry: true },
-	chart: { files: 'test/chart/**/*.test.ts', parallel: 1, timeoutMs: 120_000, retry: false },
-	e2e: { files: 'test/e2e/**/*.test.ts', parallel: 1, timeoutMs: 900_000, retry: true },
+	unit: { files: 'test/unit/**/*.test.ts', parallel: availableParallelism(), together: true, timeoutMs: 20_000, retry: false },
+	conformance: { files: 'test/conformance/**/*.test.ts', parallel: 1, together: false, timeoutMs: 120_000, retry: true },
+	integration: { files: 'test/integration/**/*.test.ts', parallel: 1, together: false, timeoutMs: 180_000, retry: true },
+	chaos: { files: 'test/chaos/**/*.test.ts', parallel: 1, together: false, timeoutMs: 300_000, retry: true },
+	chart: { files: 'test/chart/**/*.test.ts', parallel: 1, together: false, timeoutMs: 120_000, retry: false },
+	e2e: { files: 'test/e2e/**/*.test.ts', parallel: 1, together: false, timeoutMs: 900_000, retry: true },
 };
 
 const CHECKS: Record<string, readonly string[]> = {
@@ -45,8 +48,8 @@ const CHECKS: Record<string, readonly string[]> = {
 	generated: ['node', 'scripts/generate.ts', '--check'],
 };
 
-/** A file's process is killed after this: a hang must not eat CI's time. */
-const FILE_TIMEOUT_MS = 1_200_000;
+/** A process is killed after this: a hang must not eat CI's time. */
+const PROCESS_TIMEOUT_MS = 1_200_000;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = (program: string): string => `${root}/node_modules/.bin/${program}`;
@@ -100,38 +103,46 @@ async function runTier(tier: Tier): Promise<void> {
 	const files = globSync(tier.files, { cwd: root })
 		.sort()
 		.filter((file) => filters.length === 0 || filters.some((filter) => basename(file).includes(filter)));
-	const queue = [...files];
+	const queue = tier.together ? dealOut(files, tier.parallel) : files.map((file) => [file]);
 	const runNext = async (): Promise<void> => {
-		for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-			await runAndCount(file, tier);
+		for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+			await runAndCount(next, tier);
 		}
 	};
 	await Promise.all(Array.from({ length: tier.parallel }, runNext));
 }
 
-async function runAndCount(file: string, tier: Tier): Promise<void> {
-	let result = await runFile(file, tier);
+function dealOut(files: readonly string[], hands: number): string[][] {
+	const dealt = Array.from({ length: hands }, (_, hand) => files.filter((_file, index) => index % hands === hand));
+	return dealt.filter((hand) => hand.length > 0);
+}
+
+async function runAndCount(files: readonly string[], tier: Tier): Promise<void> {
+	const name = files.length === 1 ? files[0] : `${files.length} files of ${tier.files}`;
+	let result = await runFiles(files, tier);
 	if (result.failed > 0 && tier.retry) {
-		console.log(`FAILED once, runs again: ${file}\n${result.output}`);
-		const again = await runFile(file, tier);
+		console.log(`FAILED once, runs again: ${name}\n${result.output}`);
+		const again = await runFiles(files, tier);
 		if (again.failed === 0) {
-			flaky.push(file);
+			flaky.push(String(name));
 		}
 		result = again;
 	}
 	passed += result.passed;
 	failed += result.failed;
-	console.log(`${result.failed === 0 ? 'ok' : 'FAILED'} ${file} (${result.passed} passed, ${result.failed} failed)`);
+	console.log(`${result.failed === 0 ? 'ok' : 'FAILED'} ${name} (${result.passed} passed, ${result.failed} failed)`);
 	if (result.failed > 0) {
 		console.log(result.output);
 	}
 }
 
-function runFile(file: string, tier: Tier): Promise<FileResult> {
+function runFiles(files: readonly string[], tier: Tier): Promise<Result> {
+	const isolation = `--test-isolation=${tier.together ? 'none' : 'process'}`;
+	const args = ['--test', '--test-reporter=tap', `--test-timeout=${tier.timeoutMs}`, isolation, ...files];
 	return new Promise((resolve) => {
 		// Not detached: a Ctrl-C at the terminal ends the tests too.
-		const child = spawn(bin('node'), ['--test', '--test-reporter=tap', `--test-timeout=${tier.timeoutMs}`, file], { cwd: root });
-		const timer = setTimeout(() => child.kill('SIGKILL'), FILE_TIMEOUT_MS);
+		const child = spawn(bin('node'), args, { cwd: root });
+		const timer = setTimeout(() => child.kill('SIGKILL'), PROCESS_TIMEOUT_MS);
 		let output = '';
 		for (const stream of [child.stdout, child.stderr]) {
 			stream.setEncoding('utf8').on('data', (text: string) => {
