@@ -18,6 +18,8 @@ export interface PodReadings {
 	readonly published: number;
 	/** Of them: late, or lost for other pods. */
 	readonly failedPublishes: number;
+	/** By a crash, a kill, or because they hung; their clients had been let in. */
+	readonly diedWorkers: number;
 }
 
 const EXPECTED = /^(draining$|out of service on request)/;
@@ -63,6 +65,7 @@ export function parseReadings(text: string): PodReadings {
 		refusedClients: sum('socketfleet_recovery_total', REFUSED),
 		published: sum('socketfleet_publish_total'),
 		failedPublishes: sum('socketfleet_publish_total', /result="(?!ok")/),
+		diedWorkers: sum('socketfleet_worker_restarts_total', /reason="(died|silent)"/),
 	};
 }
 

@@ -18,6 +18,7 @@ export function readings(connections: number, more: Partial<PodReadings> = {}): 
 		refusedClients: 0,
 		published: 0,
 		failedPublishes: 0,
+		diedWorkers: 0,
 		...more,
 	};
 }

@@ -220,7 +220,7 @@ const rollout = object(
 			100,
 		),
 		maxErrorPercent: whole(
-			'The roll-out has failed when the new pods turn away more connections, or fail to publish more messages, in percent of at least 20. 100: not judged.',
+			'The roll-out has failed when the new pods turn away more connections, or fail to publish more messages, in percent of at least 20; and when their workers have died five times. 100: not judged.',
 			5,
 			0,
 			100,

@@ -5,6 +5,8 @@ import type { FleetSpec } from '../api/spec.ts';
 
 /** A share of fewer proves nothing. */
 const MIN_OUTCOMES = 20;
+/** More than bad luck: a version whose handlers crash is in no other count, since its clients were let in. */
+const MIN_DEATHS = 5;
 /** As a Deployment's progress deadline. */
 const START_MS = 600_000;
 
@@ -27,6 +29,10 @@ export function findFailure(pods: readonly FleetPod[], bounds: FleetSpec['rollou
 	}
 	if (published >= MIN_OUTCOMES && percent(failed, published) > maxErrorPercent) {
 		return `the new pods failed to publish ${percent(failed, published)}% of ${published} messages in time, rollout.maxErrorPercent is ${maxErrorPercent}`;
+	}
+	const died = sum(({ diedWorkers }) => diedWorkers);
+	if (died >= MIN_DEATHS && maxErrorPercent < 100) {
+		return `workers of the new pods died ${died} times: their logs say why`;
 	}
 	// One that does not start holds up a roll-out by itself, and may still start: it is no reason to stop.
 	const stuck = pods.find(({ ready, createdMs, problem }) => !ready && problem !== undefined && nowMs - createdMs > START_MS);

@@ -60,6 +60,9 @@ socketfleet_recovery_total{result="refused",reason="no_session"} 70
 socketfleet_recovery_total{result="refused",reason="trimmed"} 4
 socketfleet_publish_total{result="ok"} 20
 socketfleet_publish_total{result="timeout"} 3
+socketfleet_worker_restarts_total{reason="died"} 2
+socketfleet_worker_restarts_total{reason="silent"} 1
+socketfleet_worker_restarts_total{reason="requested"} 70
 app_socketfleet_connections 1000
 `;
 	assert.deepEqual(parseReadings(text), {
@@ -74,6 +77,7 @@ app_socketfleet_connections 1000
 		refusedClients: 4,
 		published: 23,
 		failedPublishes: 3,
+		diedWorkers: 3,
 	});
 	assert.deepEqual(parseReadings('no metrics').redisUp, undefined);
 	const body = JSON.stringify({

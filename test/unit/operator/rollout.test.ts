@@ -229,6 +229,9 @@ test('what has passed which bound', () => {
 	assert.match(judge({ published: 300, failedPublishes: 16 }), /failed to publish 5\.3% of 300 messages/);
 	assert.equal(judge({ published: 300, failedPublishes: 15, openedSessions: 95, unservedConnections: 5 }), '');
 	assert.equal(judge({ published: 300, failedPublishes: 300 }, { maxErrorPercent: 100 }), '');
+	assert.match(judge({ diedWorkers: 5 }), /workers of the new pods died 5 times/);
+	assert.equal(judge({ diedWorkers: 4 }), '');
+	assert.equal(judge({ diedWorkers: 50 }, { maxErrorPercent: 100 }), '');
 });
 
 test('versions from ReplicaSets: only those of this Deployment, and only when both tell of the same', () => {
