@@ -1,29 +1,25 @@
 /**
  * Runs the benchmarks one after the other, prints their records as one JSON object, and keeps those of full runs in
  * docs/benchmarks.json, from which docs/benchmarks.md is rendered.
- *
- *   node test/bench/all.ts [--only name,...] [--quick] [--write]
- *
- * `--write` keeps the records of quick runs, too, marked as such; they never replace those of full ones.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import { BENCHMARKS_JSON, readResults, renderBenchmarks } from '../../scripts/benchmarks-doc.ts';
 import { PROGRAM_NAMES, type ProgramName } from './catalog.ts';
 import { type BenchRecord, type BenchResults, mergeRecord } from './support/record.ts';
 
 const BENCHMARKS_PAGE = join(import.meta.dirname, '../../docs/benchmarks.md');
 
-const { values } = parseArgs({
-	options: {
-		only: { type: 'string' },
-		quick: { type: 'boolean', default: false },
-		write: { type: 'boolean', default: false },
-	},
-});
+const values = new Command('npm run bench --')
+	.description('Runs the benchmarks one after the other, and keeps the records of full runs in docs/.')
+	.option('--only <names>', `some of them, separated by commas: ${PROGRAM_NAMES.join(', ')}`)
+	.option('--quick', 'small sizes, to see that they work; no figures to go by', false)
+	.option('--write', 'keep the records of quick runs, too, marked as such; they never replace those of full ones', false)
+	.parse()
+	.opts<{ only?: string; quick: boolean; write: boolean }>();
 
 /** See support/run.ts. */
 const EXIT_OF_A_SIGNAL = 130;

@@ -1,5 +1,5 @@
 /** Runs one benchmark from the command line: repetitions, cleaning up, and one JSON record on standard output. */
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import type { Scope } from '../../support/redis-server.ts';
 import type { ProgramName } from '../catalog.ts';
 import { readEnvironment } from './environment.ts';
@@ -19,10 +19,10 @@ export interface BenchContext {
 
 type Measure = (context: BenchContext) => Promise<readonly Row[]>;
 
-/** To be called once by each program. `--quick`: small sizes. */
+/** To be called once by each program. */
 export async function runProgram(name: ProgramName, measure: Measure): Promise<void> {
-	const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
-	const { quick } = values;
+	const command = new Command(name).option('--quick', 'small sizes, to see that it works; no figures to go by', false);
+	const { quick } = command.parse().opts<{ quick: boolean }>();
 	const environment = readEnvironment();
 	const startedAt = new Date();
 	const repetitions: (readonly Row[])[] = [];
