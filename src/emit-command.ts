@@ -138,7 +138,9 @@ function openConfigured(options: Omit<EmitterOptions, 'redis'>): Sender {
 		throw new AppError('ERR_USAGE', 'where to? give --redis, --url, or SOCKETFLEET_REDIS_URL');
 	}
 	const redis = createRedis(config, createSilentLogger());
-	const sender = openEmitter({ fleet: config.fleet, ...options, redis: redis.commands });
+	// The fleet's own cap; that of other servers is not in the configuration.
+	const cap = options.stream === undefined ? { maxEntries: config.streamMaxEntries } : {};
+	const sender = openEmitter({ fleet: config.fleet, ...cap, ...options, redis: redis.commands });
 	return {
 		...sender,
 		close: async () => {

@@ -75,6 +75,12 @@ test('through Redis', async (t) => {
 		Array.from({ length: 2500 }, (_, index) => ['line', index]),
 	);
 
+	const configured = { SOCKETFLEET_REDIS_URL: redis.url, SOCKETFLEET_STREAM_MAX_ENTRIES: '1000' };
+	const capped = await emit(['--stdin', '--room', 'lobby'], { input: lines(1), env: configured });
+	assert.equal(capped.code, 0, capped.stderr);
+	// Redis cuts whole nodes of a hundred entries.
+	assert.ok((await store.xlen(STREAM)) < 1200, 'the cap of the configuration');
+
 	await store.del(STREAM);
 	const mixed = await emit(['--redis', redis.url, '--stdin'], { input: `${lines(2)}\nnot json\n{"event":"disconnect"}\n\n7\n${lines(1)}` });
 	assert.equal(mixed.code, 2);
