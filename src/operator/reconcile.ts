@@ -90,7 +90,7 @@ export class Reconciler {
 			await this.#report(key, { fleet, deployment, pods, plan: undefined, problems: [], now });
 			return { kind: 'requeue', afterMs: OBSERVE_MS };
 		}
-		const revisions = fleet.spec.rollout.paced ? await this.#revisions(deployment, pods.length) : undefined;
+		const { revisions, unread = [] } = fleet.spec.rollout.paced ? await this.#readRevisions(deployment, pods.length) : {};
 		const plan = buildPlan({ fleet, deployment, wanted: buildPodTemplate(input), revisions, pods, nowMs: now.getTime() });
 		const desired = buildDesired(input, { steering: plan.steering, lookup, random: randomWord });
 		const children = { client, cache, fleet, secrets };
@@ -100,6 +100,7 @@ export class Reconciler {
 			...(isRotationRefused(input, lookup)
 				? ['fleetKey.rotation can only be raised by one at a time, and each step must be rolled out: set it back']
 				: []),
+			...unread,
 			...podProblems,
 			...(await applyChildren(children, desired)),
 			...(await pruneChildren(children, desired)),
@@ -115,14 +116,25 @@ export class Reconciler {
 		return againMs === undefined ? DONE : { kind: 'requeue', afterMs: againMs };
 	}
 
-	async #revisions(deployment: KubeObject | undefined, pods: number): Promise<Revisions | undefined> {
+	/** `unread`: why they can't be read, as sentences. The roll-out waits; the rest of the fleet does not. */
+	async #readRevisions(
+		deployment: KubeObject | undefined,
+		pods: number,
+	): Promise<{ revisions?: Revisions | undefined; unread?: string[] }> {
 		if (deployment === undefined || !needsRevisions(deployment, pods)) {
-			return undefined;
+			return {};
 		}
 		const { namespace = '' } = deployment.metadata;
 		const labelSelector = toSelector(pick(deployment, 'spec', 'selector', 'matchLabels') as Labels);
-		const { items } = await this.#options.client.list(RESOURCES.ReplicaSet, { namespace, labelSelector });
-		return toRevisions(deployment, items);
+		try {
+			const { items } = await this.#options.client.list(RESOURCES.ReplicaSet, { namespace, labelSelector });
+			return { revisions: toRevisions(deployment, items) };
+		} catch (error) {
+			if (!isFailure(error, 'forbidden')) {
+				throw error;
+			}
+			return { unread: [`the roll-out waits: ${messageOf(error)} (an operator newer than its chart lacks rights: upgrade the chart)`] };
+		}
 	}
 
 	/** A fleet that goes: its connections are closed at the pace of a drain, then the garbage collector removes what it owned. */

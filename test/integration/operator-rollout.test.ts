@@ -1,6 +1,7 @@
 /** Roll-outs against a Deployment controller that follows Kubernetes' own: who goes when, at which pace, and what becomes of one that fails. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { KubeError } from '../../src/kube/errors.ts';
 import { type KubeObject, pick, RESOURCES } from '../../src/kube/object.ts';
 import { RESUME_ANNOTATION } from '../../src/operator/api/fleet.ts';
 import { FleetWorld } from '../support/fleet-world.ts';
@@ -174,6 +175,27 @@ test('rolled back too: a template whose pods never start, after ten minutes', as
 	assert.match(String(pick(world.fleet(), 'status', 'rollout', 'message')), /not ready after ten minutes: pod chat-4: ImagePullBackOff/);
 	assert.deepEqual(world.annotations('version'), ['1', '1', '1']);
 	assert.equal(world.condition('Degraded'), 'False AsWanted');
+});
+
+test('an operator that may not read ReplicaSets says so; the roll-out waits for the right, the rest of the fleet does not', async (t) => {
+	const world = await startWorld(t);
+	const { list } = world.kube;
+	world.kube.list = (resource, scope) =>
+		resource === RESOURCES.ReplicaSet
+			? Promise.reject(new KubeError('forbidden', 'list replicasets: cannot list resource', { httpStatus: 403 }))
+			: list.call(world.kube, resource, scope);
+	await world.change({ spec: { podAnnotations: { version: '2' }, service: { annotations: { seen: 'yes' } } } });
+	await world.run(() => world.condition('Degraded') === 'True NotApplied');
+	assert.match(
+		JSON.stringify(pick(world.fleet(), 'status', 'conditions')),
+		/the roll-out waits: list replicasets: cannot list .*upgrade the chart/,
+	);
+	assert.equal(pick(await world.kube.get(RESOURCES.Service, ref), 'metadata', 'annotations', 'seen'), 'yes');
+	assert.deepEqual(world.removed, []);
+	world.kube.list = list;
+	await rolledTo(world, '2');
+	assert.equal(world.condition('Degraded'), 'False AsWanted');
+	assertAllEmpty(world);
 });
 
 test('a clock that jumps holds nothing up, and is no reason to roll back', async (t) => {
