@@ -5,22 +5,21 @@ import { delimiter, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { CommandFailed, type Kube } from '../support/kube.ts';
-import type { Values } from '../support/kube-chart.ts';
 import { waitFor } from '../support/wait.ts';
 import { connected, createClient } from './clients.ts';
 import { type Cluster, clusterTest } from './cluster.ts';
-import { allPodsOf, RELEASE, reachable, SMALL, STATE_TIMEOUT, upgrade, useFleet, useNamespace } from './fleet.ts';
+import { allPodsOf, localhostOf, RELEASE, reachableOnLocalhost, SMALL, STATE_TIMEOUT, upgrade, useFleet, useNamespace } from './fleet.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../src/kubectl-socketfleet.ts', import.meta.url));
 const CLIENTS = 12;
 const SICK = 'sick';
 /** Nothing tells the ingress's controller to keep clients on a pod; another's timeout is below the ping interval; the stream holds next to nothing. */
-const SICK_VALUES: Values = {
+const SICK_VALUES = {
 	...SMALL,
 	replicas: 2,
 	config: { workers: 1, publishTimeoutMs: 10_000, streamMaxEntries: 1000 },
 	drain: { delaySeconds: 1, spreadSeconds: 1, marginSeconds: 1 },
-	// The other fleets of the suite take every host but this one.
+	// The shared fleet takes every host but this one.
 	ingress: {
 		enabled: true,
 		controller: 'none',
@@ -93,9 +92,9 @@ clusterTest('kubectl socketfleet doctor: nothing is wrong with a fleet that is w
 
 clusterTest('kubectl socketfleet doctor: five planted faults are found', async (t, cluster) => {
 	const kube = await useSickFleet(cluster);
-	t.after(() => cluster.kube('default').kubectl(['delete', 'namespace', kube.namespace, '--wait=false']));
+	t.after(() => cluster.kube('default').kubectl(['delete', 'namespace', kube.namespace, '--timeout=120s']));
 	const plugin = usePlugin(t, kube);
-	const url = urlOf(cluster);
+	const url = localhostOf(cluster);
 	const found = async (...wanted: string[]): Promise<void> => {
 		const text = await waitFor(
 			`the doctor to find ${wanted.join(', ')}`,
@@ -116,10 +115,6 @@ clusterTest('kubectl socketfleet doctor: five planted faults are found', async (
 	await found('redis-away');
 });
 
-function urlOf(cluster: Cluster): string {
-	return cluster.url.replace('127.0.0.1', 'localhost');
-}
-
 /** Two pods, and a stream that more messages have gone through than it may hold. */
 async function useSickFleet(cluster: Cluster): Promise<Kube> {
 	const kube = await useNamespace(cluster, 'e2e-doctor');
@@ -127,20 +122,7 @@ async function useSickFleet(cluster: Cluster): Promise<Kube> {
 	await kube.kubectl(['patch', 'deployment', SICK, '-p', SHORT_GRACE]);
 	await kube.rolledOut(`statefulset/${SICK}-redis`);
 	await kube.rolledOut(`deployment/${SICK}`);
-	await reachable(urlOf(cluster));
+	await reachableOnLocalhost(cluster, kube, SICK_VALUES.replicas);
 	await kube.exec(`deploy/${SICK}`, ['sh', '-c', 'seq 3000 | node /opt/socketfleet/dist/cli.js emit --stdin tick']);
-	await publishOnce(urlOf(cluster));
 	return kube;
-}
-
-/** Pods cut the stream to its length when they write to it themselves. */
-async function publishOnce(url: string): Promise<void> {
-	const socket = createClient(url, 'websocket');
-	try {
-		await connected(socket);
-		await socket.timeout(60_000).emitWithAck('publish', 'lobby', 1);
-	} finally {
-		socket.off('disconnect');
-		socket.disconnect();
-	}
 }

@@ -10,7 +10,7 @@ import { CHART, toYaml, type Values } from '../support/kube-chart.ts';
 import { waitFor } from '../support/wait.ts';
 import { connected, createClient, runSession } from './clients.ts';
 import { type Cluster, clusterTest } from './cluster.ts';
-import { allPodsOf, podsOf, reachable, SMALL, STATE_TIMEOUT, useNamespace } from './fleet.ts';
+import { allPodsOf, localhostOf, podsOf, reachableOnLocalhost, SMALL, STATE_TIMEOUT, useNamespace } from './fleet.ts';
 import { AlertWatch, Prometheus } from './prometheus.ts';
 
 const APP = readFileSync(new URL('app/faulty.js', import.meta.url), 'utf8');
@@ -53,7 +53,7 @@ const RELEASES: Readonly<Record<string, Values>> = {
 	[CROWDED]: {
 		...VALUES,
 		config: { ...CONFIG, streamMaxEntries: 1000, maxBufferedBytes: 65_536 },
-		// The fleets of other files take every host but this one.
+		// The shared fleet takes every host but this one.
 		ingress: { enabled: true, controller: 'none', className: 'traefik', hosts: ['localhost'] },
 	},
 	[FAILING]: { ...VALUES, drain: { delaySeconds: 5, spreadSeconds: 3, marginSeconds: 40 } },
@@ -79,9 +79,8 @@ async function setStage(t: TestContext, cluster: Cluster): Promise<Stage> {
 	);
 	const watch = new AlertWatch(prometheus);
 	t.after(() => watch.close());
-	const url = cluster.url.replace('127.0.0.1', 'localhost');
-	await reachable(url);
-	return { t, kube, url, watch };
+	await reachableOnLocalhost(cluster, kube);
+	return { t, kube, url: localhostOf(cluster), watch };
 }
 
 async function install(kube: Kube, release: string): Promise<void> {

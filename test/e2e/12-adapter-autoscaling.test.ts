@@ -7,8 +7,9 @@ import type { Kube } from '../support/kube.ts';
 import { toYaml, type Values } from '../support/kube-chart.ts';
 import { waitFor } from '../support/wait.ts';
 import { type Cluster, clusterTest } from './cluster.ts';
-import { allPodsOf, deploy, reachable, SMALL, STATE_TIMEOUT, useNamespace } from './fleet.ts';
+import { allPodsOf, deploy, localhostOf, reachableOnLocalhost, SMALL, STATE_TIMEOUT, useNamespace } from './fleet.ts';
 import { Crowd, type Sum } from './ledger.ts';
+import { assertNothingLost } from './load.ts';
 import { Prometheus } from './prometheus.ts';
 
 const CONFIG = readFileSync(new URL('../../docs/recipes/prometheus-adapter/config.yaml', import.meta.url), 'utf8');
@@ -16,22 +17,23 @@ const ADAPTER = readFileSync(new URL('manifests/prometheus-adapter.yaml', import
 const NAMESPACE = 'e2e-adapter';
 const RELEASE = 'growing';
 /** Connections of a pod. */
-const TARGET = 70;
+const TARGET = 350;
 const MIN_PODS = 3;
 const MAX_PODS = 5;
-/** What two cores carry beside a cluster. The pods that are there can hold the rush, at 1.4 times their target; the target asks for more. */
-const CLIENTS = 300;
+/** The pods that are there can hold the rush, at 1.4 times their target; the target asks for more. */
+const CLIENTS = 1500;
 const RAMP_SECONDS = 60;
 /** Of those that come in a second this many stay; the others go when the fleet has grown. */
 const STAY_PER_SECOND = 1;
-const MESSAGES_PER_SECOND = 5;
+/** To every client: what two cores carry beside a cluster. */
+const MESSAGES_PER_SECOND = 1;
 const MOST = 1.5 * TARGET;
 
 const VALUES: Values = {
 	...SMALL,
 	replicas: MIN_PODS,
 	config: { ...(SMALL.config as Values), workers: 1 },
-	// The fleets of other files take every host but this one.
+	// The shared fleet takes every host but this one.
 	ingress: { enabled: true, controller: 'traefik', hosts: ['localhost'] },
 	autoscaling: {
 		enabled: true,
@@ -51,8 +53,8 @@ clusterTest(
 		await deploy(kube, RELEASE, VALUES);
 		await useAdapter(t, cluster);
 		await waitFor('the metrics of every pod', async () => (await connectionsOf(kube)).length === MIN_PODS, STATE_TIMEOUT);
-		const url = cluster.url.replace('127.0.0.1', 'localhost');
-		await reachable(url);
+		await reachableOnLocalhost(cluster, kube, MIN_PODS);
+		const url = localhostOf(cluster);
 		const [regulars, visitors] = [new Crowd(url), new Crowd(url)];
 		t.after(() => [regulars, visitors].map((crowd) => crowd.close()));
 		await regulars.publish(MESSAGES_PER_SECOND);
@@ -73,11 +75,9 @@ clusterTest(
 		t.diagnostic(`${MIN_PODS} pods after ${seconds(startedAt)} s`);
 
 		const sum: Sum = await regulars.settle();
-		t.diagnostic(JSON.stringify(sum));
+		assertNothingLost(t, sum);
 		assert.equal(regulars.connected(), sum.clients);
-		assert.ok(sum.acknowledged > 0 && sum.reconnects > 0);
-		assert.equal(sum.lost, 0);
-		assert.equal(sum.repeated, 0);
+		assert.ok(sum.reconnects > 0);
 		await neverOverfull(t, cluster);
 	},
 );

@@ -11,11 +11,11 @@ import { fileURLToPath } from 'node:url';
 import { messageOf } from '../../src/base/errors.ts';
 import { Kube, run } from '../support/kube.ts';
 
-const NAME = 'sf';
+export const NAME = 'sf';
 export const IMAGE = 'ghcr.io/socketfleet/socketfleet:e2e';
 export const CONTROL_PLANE = `${NAME}-control-plane`;
 export const WORKER_NODES = [`${NAME}-worker`, `${NAME}-worker2`];
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const EVIDENCE = join(ROOT, '.cache/e2e');
 const KUBECONFIG = join(tmpdir(), `socketfleet-e2e-${NAME}.kubeconfig`);
 const TRAEFIK_HOST_PORT = 30080;

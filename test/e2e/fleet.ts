@@ -59,17 +59,55 @@ export async function upgrade(kube: Kube, release: string, values: Values): Prom
 export async function useFleet(cluster: Cluster, values: Values = BEHIND_TRAEFIK): Promise<Kube> {
 	const kube = await useNamespace(cluster, SHARED_NAMESPACE);
 	await deploy(kube, RELEASE, values);
-	await reachable(cluster.url);
+	await reachable(cluster.url, (await podsOf(kube)).length);
 	return kube;
 }
 
-/** Traefik learns of endpoints a moment after the pods are ready. */
-export async function reachable(url: string): Promise<void> {
+/** Traefik learns of endpoints up to two seconds after the pods are ready: clients that come before that are all on the first. */
+export async function reachable(url: string, pods = 1): Promise<void> {
+	const seen = new Set<string | null>();
 	await waitFor(
-		`${url} to reach the application`,
-		async () => (await (await fetch(url, { signal: AbortSignal.timeout(5000) })).text()) === 'ok\n',
+		`${url} to reach ${pods} pods`,
+		async () => {
+			const response = await fetch(url, { signal: AbortSignal.timeout(5000) });
+			if ((await response.text()) === 'ok\n') {
+				seen.add(response.headers.get('x-pod'));
+			}
+			return seen.size >= pods;
+		},
 		STATE_TIMEOUT,
 	);
+}
+
+/** The host for one more fleet, beside the shared one that takes every host. */
+export function localhostOf({ url }: Cluster): string {
+	return url.replace('127.0.0.1', 'localhost');
+}
+
+/** Of two routers with one rule Traefik takes either, and clients would be of two fleets: the one of a file before has to be gone. */
+export async function reachableOnLocalhost(cluster: Cluster, kube: Kube, pods = 1): Promise<void> {
+	await waitFor(
+		'localhost to be the host of one fleet',
+		async () => {
+			const { items } = await kube.json<{ items: IngressObject[] }>(['get', 'ingresses', '--all-namespaces']);
+			const others = items.filter(({ metadata, spec }) => metadata.namespace !== kube.namespace && hasHost(spec, 'localhost'));
+			if (others.length > 0) {
+				throw new Error(`ingresses of others: ${others.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`).join(', ')}`);
+			}
+			return true;
+		},
+		STATE_TIMEOUT,
+	);
+	await reachable(localhostOf(cluster), pods);
+}
+
+interface IngressObject {
+	readonly metadata: { readonly namespace: string; readonly name: string };
+	readonly spec: { readonly rules?: readonly { readonly host?: string }[] };
+}
+
+function hasHost({ rules = [] }: IngressObject['spec'], wanted: string): boolean {
+	return rules.some(({ host }) => host === wanted);
 }
 
 export interface PodObject {

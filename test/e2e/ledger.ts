@@ -18,6 +18,8 @@ interface Member {
 	recovered: number;
 	refused: number;
 	disconnectedAt: number | undefined;
+	/** When it left the pod that it first came to. */
+	leftAt: number | undefined;
 }
 
 export interface Sum {
@@ -31,6 +33,8 @@ export interface Sum {
 	readonly refused: number;
 	/** Acknowledged messages that a client which was never refused does not have. */
 	readonly lost: number;
+	/** Who lost them, a sentence each. */
+	readonly losers: readonly string[];
 	/** The same of clients that were told. */
 	readonly lostAndTold: number;
 	readonly repeated: number;
@@ -66,7 +70,16 @@ export class Crowd {
 
 	async #addMember(): Promise<void> {
 		const socket = createClient(this.#url, 'websocket', this.#options);
-		const member: Member = { socket, seen: new Map(), pod: '', firstId: 0, recovered: 0, refused: 0, disconnectedAt: undefined };
+		const member: Member = {
+			socket,
+			seen: new Map(),
+			pod: '',
+			firstId: 0,
+			recovered: 0,
+			refused: 0,
+			disconnectedAt: undefined,
+			leftAt: undefined,
+		};
 		this.#members.push(member);
 		socket.on('message', (id: number) => member.seen.set(id, (member.seen.get(id) ?? 0) + 1));
 		member.pod = (await connected(socket)).pod;
@@ -76,6 +89,7 @@ export class Crowd {
 		member.firstId = this.#next;
 		socket.on('disconnect', () => {
 			member.disconnectedAt = Date.now();
+			member.leftAt ??= member.disconnectedAt;
 		});
 		socket.io.on('error', () => {
 			this.#connectErrors++;
@@ -172,6 +186,12 @@ export class Crowd {
 		return new Set(this.#members.map(({ pod }) => pod)).size;
 	}
 
+	/** When clients left the pod that they had first come to, in ms, ascending; one list for each of these pods. */
+	departures(): number[][] {
+		const byPod = Map.groupBy(this.#members, ({ pod }) => pod);
+		return [...byPod.values()].map((members) => members.flatMap(({ leftAt }) => leftAt ?? []).toSorted((a, b) => a - b));
+	}
+
 	/** Reconnects so far. */
 	reconnects(): number {
 		return this.#members.reduce((sum, { recovered, refused }) => sum + recovered + refused, 0);
@@ -202,7 +222,8 @@ export class Crowd {
 	}
 
 	#sum(): Sum {
-		const missing = ({ seen, firstId }: Member): number => [...this.#acknowledged].filter((id) => id >= firstId && !seen.has(id)).length;
+		const missed = ({ seen, firstId }: Member): number[] => [...this.#acknowledged].filter((id) => id >= firstId && !seen.has(id));
+		const missing = (member: Member): number => missed(member).length;
 		const total = (members: readonly Member[], count: (member: Member) => number): number =>
 			members.reduce((sum, member) => sum + count(member), 0);
 		const told = this.#members.filter(({ refused }) => refused > 0);
@@ -216,6 +237,11 @@ export class Crowd {
 			recovered: total(this.#members, ({ recovered }) => recovered),
 			refused: total(this.#members, ({ refused }) => refused),
 			lost: total(neverTold, missing),
+			losers: neverTold.filter(missing).map((member) => {
+				const { pod, firstId, recovered } = member;
+				const ids = missed(member);
+				return `first on pod ${pod} from ${firstId} on, recovered ${recovered} times: ${ids.length} from ${ids[0]} to ${ids.at(-1)}`;
+			}),
 			lostAndTold: total(told, missing),
 			repeated: total(this.#members, ({ seen }) => [...seen.values()].reduce((sum, times) => sum + times - 1, 0)),
 			connectErrors: this.#connectErrors,

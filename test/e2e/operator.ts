@@ -21,9 +21,20 @@ export const SPEC = {
 	drain: { delaySeconds: 5, spreadSeconds: 3, marginSeconds: 40 },
 	rollout: { minReadySeconds: 8 },
 	redis: { bundled: { resources: { requests: { cpu: '20m', memory: '32Mi' } } } },
-	// The other fleets of the suite take every host but this one.
+	// The shared fleet takes every host but this one.
 	ingress: { enabled: true, controller: 'traefik', hosts: ['localhost'], affinity: { mode: 'none' } },
 };
+
+/** In place of `app.files`, which a roll-back does not bring back. */
+export const MOUNTED_APP: Values = {
+	app: { path: '/srv/app/app.js' },
+	extraVolumes: [{ name: 'app', configMap: { name: 'app' } }],
+	extraVolumeMounts: [{ name: 'app', mountPath: '/srv/app' }],
+};
+
+export async function useMountedApp(kube: Kube): Promise<void> {
+	await kube.apply(toYaml({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'app' }, data: { 'app.js': APP } }));
+}
 
 export function fleetYaml(name: string, spec: Values = SPEC): string {
 	return toYaml({ apiVersion: 'socketfleet.dev/v1alpha1', kind: 'SocketFleet', metadata: { name }, spec });
@@ -40,11 +51,6 @@ export async function useOperator(cluster: Cluster, values: Values = {}): Promis
 export async function installOperator(system: Kube, values: Values = {}, args: readonly string[] = []): Promise<void> {
 	const small = { image: { tag: 'e2e', pullPolicy: 'Never' }, resources: { requests: { cpu: '20m', memory: '64Mi' } } };
 	await system.helm(['upgrade', '--install', OPERATOR, OPERATOR_CHART, '-f', '-', ...args], { input: toYaml({ ...small, ...values }) });
-}
-
-/** Where `SPEC` is reached. */
-export function urlOf(cluster: Cluster): string {
-	return cluster.url.replace('127.0.0.1', 'localhost');
 }
 
 /** Until so many pods are ready and the operator has nothing left to do. */
@@ -68,7 +74,7 @@ export interface FleetObject {
 		readonly replicas: number;
 		readonly readyReplicas: number;
 		readonly rebalance?: { readonly movedConnections: number; readonly fullestPercent?: number };
-		readonly conditions: readonly { readonly type: string; readonly status: string; readonly message: string }[];
+		readonly conditions: readonly { readonly type: string; readonly status: string; readonly reason: string; readonly message: string }[];
 	};
 }
 

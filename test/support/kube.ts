@@ -74,6 +74,11 @@ export class Kube {
 		return run('helm', ['--namespace', this.namespace, ...args], { ...options, env: this.#env() });
 	}
 
+	/** Commands as a person types them, for the cluster; they name the namespace themselves. */
+	shell(commands: string, options: RunOptions = {}): Promise<string> {
+		return run('bash', ['-euo', 'pipefail', '-c', commands], { ...options, env: { ...options.env, ...this.#env() } });
+	}
+
 	async json<T>(args: readonly string[]): Promise<T> {
 		return JSON.parse(await this.kubectl([...args, '-o', 'json'])) as T;
 	}
