@@ -65,6 +65,7 @@ if (tiers.length === 0) {
 let passed = 0;
 let failed = 0;
 const flaky: string[] = [];
+const failures: string[] = [];
 for (const name of tiers) {
 	const startedAt = Date.now();
 	if (name === 'check') {
@@ -73,6 +74,9 @@ for (const name of tiers) {
 		await runTier(TIERS[name] as Tier);
 	}
 	console.log(`# ${name}: ${Math.round((Date.now() - startedAt) / 1000)} s, so far ${passed} passed, ${failed} failed`);
+}
+for (const failure of failures) {
+	console.log(`# failed: ${failure}`);
 }
 for (const file of flaky) {
 	console.log(`# flaky, passed when run again by itself: ${file}`);
@@ -120,9 +124,11 @@ function dealOut(files: readonly string[], hands: number): string[][] {
 async function runAndCount(files: readonly string[], tier: Tier): Promise<void> {
 	const name = files.length === 1 ? files[0] : `${files.length} files of ${tier.files}`;
 	let result = await runFiles(files, tier);
+	failures.push(...briefly(result.output));
 	if (result.failed > 0 && tier.retry) {
 		console.log(`FAILED once, runs again: ${name}\n${result.output}`);
 		const again = await runFiles(files, tier);
+		failures.push(...briefly(again.output));
 		if (again.failed === 0) {
 			flaky.push(String(name));
 		}
@@ -134,6 +140,12 @@ async function runAndCount(files: readonly string[], tier: Tier): Promise<void> 
 	if (result.failed > 0) {
 		console.log(result.output);
 	}
+}
+
+/** Each failed test with the beginning of its error: what is left of a long log is often its end. */
+function briefly(tap: string): string[] {
+	const found = tap.matchAll(/^not ok \d+ - ([^\n]*)$.*?^ {2}error: (?:\|-\n)?\s*(.*?)\n {2}\w+:/gms);
+	return [...found].map(([, name = '', error = '']) => `${name}: ${error.replaceAll(/\s+/g, ' ').slice(0, 300)}`);
 }
 
 function runFiles(files: readonly string[], tier: Tier): Promise<Result> {
