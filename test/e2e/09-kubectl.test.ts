@@ -91,8 +91,7 @@ clusterTest('kubectl socketfleet doctor: nothing is wrong with a fleet that is w
 });
 
 clusterTest('kubectl socketfleet doctor: five planted faults are found', async (t, cluster) => {
-	const kube = await useSickFleet(cluster);
-	t.after(() => cluster.kube('default').kubectl(['delete', 'namespace', kube.namespace, '--timeout=120s']));
+	const kube = await useSickFleet(t, cluster);
 	const plugin = usePlugin(t, kube);
 	const url = localhostOf(cluster);
 	const found = async (...wanted: string[]): Promise<void> => {
@@ -116,12 +115,19 @@ clusterTest('kubectl socketfleet doctor: five planted faults are found', async (
 });
 
 /** Two pods, and a stream that more messages have gone through than it may hold. */
-async function useSickFleet(cluster: Cluster): Promise<Kube> {
+async function useSickFleet(t: TestContext, cluster: Cluster): Promise<Kube> {
 	const kube = await useNamespace(cluster, 'e2e-doctor');
+	t.after(() => cluster.kube('default').kubectl(['delete', 'namespace', kube.namespace, '--timeout=120s']));
 	await upgrade(kube, SICK, SICK_VALUES);
 	await kube.kubectl(['patch', 'deployment', SICK, '-p', SHORT_GRACE]);
 	await kube.rolledOut(`statefulset/${SICK}-redis`);
 	await kube.rolledOut(`deployment/${SICK}`);
+	// Of a Deployment kubectl takes the pod that has been ready the longest, also when it is about to end.
+	await waitFor(
+		'the pods of before the patch to be gone',
+		async () => (await allPodsOf(kube, SICK)).length === SICK_VALUES.replicas,
+		STATE_TIMEOUT,
+	);
 	await reachableOnLocalhost(cluster, kube, SICK_VALUES.replicas);
 	await kube.exec(`deploy/${SICK}`, ['sh', '-c', 'seq 3000 | node /opt/socketfleet/dist/cli.js emit --stdin tick']);
 	return kube;
