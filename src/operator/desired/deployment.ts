@@ -1,5 +1,6 @@
 /** The Deployment of the pods. */
 import { createHash } from 'node:crypto';
+import { AFFINITY_ANNOTATION } from '../../fleet/deployment.ts';
 import { type KubeObject, pick, pickNumber } from '../../kube/object.ts';
 import type { JsonObject } from '../api/field.ts';
 import { TEMPLATE_ANNOTATION } from '../api/fleet.ts';
@@ -53,7 +54,7 @@ export function buildDeployment(fleet: FleetInput, steering: DeploymentSteering)
 	return frame(
 		fleet,
 		'Deployment',
-		{ annotations: { [TEMPLATE_ANNOTATION]: hash } },
+		{ annotations: { [TEMPLATE_ANNOTATION]: hash, [AFFINITY_ANNOTATION]: fleet.spec.ingress.affinity.mode } },
 		{
 			spec: {
 				replicas: steering.replicas,

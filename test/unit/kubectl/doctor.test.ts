@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { AFFINITY_ANNOTATION } from '../../../src/fleet/deployment.ts';
 import { diagnose } from '../../../src/kubectl/doctor/checks.ts';
 import type { Examination } from '../../../src/kubectl/doctor/examination.ts';
 import { FINDINGS, type FindingId, severityOf } from '../../../src/kubectl/doctor/findings.ts';
@@ -179,6 +180,11 @@ test('everything that can be found is found by a case above', () => {
 const silentOf = (name: string) =>
 	examinedPod(name, { status: 'silent', problem: 'connection refused', pod: { ready: false, readings: undefined } });
 
+const withoutAffinity = object('Deployment', 'chat', {
+	metadata: { annotations: { [AFFINITY_ANNOTATION]: 'none' } },
+	status: { replicas: 2, updatedReplicas: 2 },
+});
+
 /** What looks like a fault and is none. */
 const HARMLESS: readonly (readonly [string, Examination])[] = [
 	['a pod that drains to be removed', withPod({ pod: { ready: false, drainingSinceMs: 1 }, status: { ready: false, cordoned: true } })],
@@ -199,7 +205,7 @@ const HARMLESS: readonly (readonly [string, Examination])[] = [
 		'no affinity where none is wanted',
 		{
 			...examination({ probes: [probe({ cookies: [], withCookie: [] })] }),
-			...withSocketFleet({ observedGeneration: 2 }, { spec: { ingress: { affinity: { mode: 'none' } } } }),
+			fleet: { ...well.fleet, deployment: withoutAffinity },
 		},
 	],
 	[

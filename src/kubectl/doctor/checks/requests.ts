@@ -1,5 +1,5 @@
 /** What real requests to the public address show: reachable, this fleet, sessions served, upgrades let through, affinity. */
-import { pickText } from '../../../kube/object.ts';
+import { AFFINITY_ANNOTATION } from '../../../fleet/deployment.ts';
 import type { Check } from '../checks.ts';
 import type { Examination } from '../examination.ts';
 import type { Finding } from '../findings.ts';
@@ -73,9 +73,9 @@ function refusedUpgrades({ url, upgrade }: RouteProbe): readonly Finding[] {
 			];
 }
 
-/** Not where the SocketFleet asks for none; and with one pod there is nothing to miss. */
+/** Not where none is asked for; and with one pod there is nothing to miss. */
 function missingAffinity({ url, cookies, withCookie, withoutCookie }: RouteProbe, { fleet, pods }: Examination): readonly Finding[] {
-	const isWanted = pickText(fleet.socketFleet, 'spec', 'ingress', 'affinity', 'mode') !== 'none';
+	const isWanted = fleet.deployment?.metadata.annotations?.[AFFINITY_ANNOTATION] !== 'none';
 	const ready = pods.filter(({ pod }) => pod.ready && !pod.terminating).length;
 	const came = cookies.length > 0 ? withCookie : withoutCookie;
 	const others = new Set(came);
