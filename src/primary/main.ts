@@ -16,7 +16,7 @@ import { Acceptor } from './accept.ts';
 import { AdminServer, type Readiness } from './admin-server.ts';
 import { newestOfPeers } from './fleet-view.ts';
 import { InternalListener } from './internal-listener.ts';
-import { type CgroupLimits, chooseHeapMb, chooseWorkers, readCgroupLimits, readOpenFilesLimit } from './resources.ts';
+import { type CgroupLimits, chooseHeapMb, chooseWorkers, heapFlags, readCgroupLimits, readOpenFilesLimit } from './resources.ts';
 import { Scraper } from './scrape.ts';
 import { Shedder } from './shedder.ts';
 import { Supervisor } from './supervisor.ts';
@@ -179,7 +179,7 @@ class Pod {
 		return new Supervisor({
 			pod: mintPodId(),
 			slots: this.#workers,
-			heapMb: this.#heapMb,
+			nodeFlags: heapFlags(this.#heapMb, process.env.NODE_OPTIONS),
 			startTimeoutMs: this.#config.workerStartTimeoutMs,
 			log: this.#log,
 			metrics: this.#metrics,

@@ -14,7 +14,8 @@ import { releaseStrandedHandles } from './stranded-handles.ts';
 export interface SupervisorOptions {
 	readonly pod: string;
 	readonly slots: number;
-	readonly heapMb: number | undefined;
+	/** Flags of Node for every worker, beside those of this process. */
+	readonly nodeFlags: readonly string[];
 	readonly startTimeoutMs: number;
 	readonly log: Logger;
 	readonly metrics: Metrics;
@@ -53,8 +54,7 @@ export class Supervisor {
 		this.#pod = options.pod;
 		this.#slots = createSlots(options.slots);
 		cluster.schedulingPolicy = cluster.SCHED_NONE;
-		const heapFlags = options.heapMb === undefined ? [] : [`--max-old-space-size=${options.heapMb}`];
-		cluster.setupPrimary({ serialization: 'advanced', execArgv: [...process.execArgv, ...heapFlags] });
+		cluster.setupPrimary({ serialization: 'advanced', execArgv: [...process.execArgv, ...options.nodeFlags] });
 	}
 
 	start(identity: CommonIdentity): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseHeapMb, chooseWorkers, readCgroupLimits, readOpenFilesLimit } from '../../../src/primary/resources.ts';
+import { chooseHeapMb, chooseWorkers, heapFlags, readCgroupLimits, readOpenFilesLimit } from '../../../src/primary/resources.ts';
 
 const MIB = 1_048_576;
 const NO_LIMITS = { cpus: undefined, memoryBytes: undefined };
@@ -48,4 +48,11 @@ test('the limit of open files is the soft one', () => {
 	);
 	assert.equal(of('Max open files  unlimited  unlimited  files\n'), undefined);
 	assert.equal(of(undefined), undefined);
+});
+
+test('flags of a worker: a young generation that a burst of messages fits into, smaller in a small heap, or as NODE_OPTIONS say', () => {
+	assert.deepEqual(heapFlags(undefined), ['--min-semi-space-size=16']);
+	assert.deepEqual(heapFlags(2000), ['--max-old-space-size=2000', '--min-semi-space-size=16']);
+	assert.deepEqual(heapFlags(64), ['--max-old-space-size=64', '--min-semi-space-size=4']);
+	assert.deepEqual(heapFlags(64, '--max-semi-space-size=2'), ['--max-old-space-size=64']);
 });
