@@ -51,7 +51,8 @@ export function chooseHeapMb(askedMb: number, limits: CgroupLimits, workers: num
 
 /**
  * Flags of V8 for one worker. What a message leaves behind dies young. V8 begins with semi-spaces of 1 MB, lets them grow only by what
- * survives, and so collects sixteen times as often as it need: 3 to 6 % of the CPU of a delivered message (docs/operations/sizing.md).
+ * survives, and so collects sixteen times as often as it need. That was 3 to 6 % of the CPU of a delivered message; it costs up to 28 MiB
+ * (docs/operations/sizing.md).
  */
 export function heapFlags(heapMb: number | undefined, nodeOptions = ''): readonly string[] {
 	const semiSpaceMb = Math.min(MAX_SEMI_SPACE_MB, Math.ceil((heapMb ?? Number.POSITIVE_INFINITY) * SEMI_SPACE_SHARE));
