@@ -17,10 +17,8 @@ import { fileURLToPath } from 'node:url';
 
 interface Tier {
 	readonly files: string;
-	/** Processes at once. */
-	readonly parallel: number;
-	/** Whether the files are dealt out to so many processes in all. */
-	readonly together: boolean;
+	/** How many processes share the files, all at once; without it each file has its own, one after the other. */
+	readonly processes?: number;
 	/** For one test, in ms. */
 	readonly timeoutMs: number;
 	readonly retry: boolean;
@@ -33,12 +31,12 @@ interface Result {
 }
 
 const TIERS: Record<string, Tier> = {
-	unit: { files: 'test/unit/**/*.test.ts', parallel: availableParallelism(), together: true, timeoutMs: 20_000, retry: false },
-	conformance: { files: 'test/conformance/**/*.test.ts', parallel: 1, together: false, timeoutMs: 120_000, retry: true },
-	integration: { files: 'test/integration/**/*.test.ts', parallel: 1, together: false, timeoutMs: 180_000, retry: true },
-	chaos: { files: 'test/chaos/**/*.test.ts', parallel: 1, together: false, timeoutMs: 300_000, retry: true },
-	chart: { files: 'test/chart/**/*.test.ts', parallel: 1, together: false, timeoutMs: 120_000, retry: false },
-	e2e: { files: 'test/e2e/**/*.test.ts', parallel: 1, together: false, timeoutMs: 900_000, retry: true },
+	unit: { files: 'test/unit/**/*.test.ts', processes: availableParallelism(), timeoutMs: 20_000, retry: false },
+	conformance: { files: 'test/conformance/**/*.test.ts', timeoutMs: 120_000, retry: true },
+	integration: { files: 'test/integration/**/*.test.ts', timeoutMs: 180_000, retry: true },
+	chaos: { files: 'test/chaos/**/*.test.ts', timeoutMs: 300_000, retry: true },
+	chart: { files: 'test/chart/**/*.test.ts', timeoutMs: 120_000, retry: false },
+	e2e: { files: 'test/e2e/**/*.test.ts', timeoutMs: 900_000, retry: true },
 };
 
 const CHECKS: Record<string, readonly string[]> = {
@@ -65,7 +63,7 @@ if (tiers.length === 0) {
 let passed = 0;
 let failed = 0;
 const flaky: string[] = [];
-const failures: string[] = [];
+const failureLines: string[] = [];
 for (const name of tiers) {
 	const startedAt = Date.now();
 	if (name === 'check') {
@@ -75,8 +73,8 @@ for (const name of tiers) {
 	}
 	console.log(`# ${name}: ${Math.round((Date.now() - startedAt) / 1000)} s, so far ${passed} passed, ${failed} failed`);
 }
-for (const failure of failures) {
-	console.log(`# failed: ${failure}`);
+for (const line of failureLines) {
+	console.log(`# failed: ${line}`);
 }
 for (const file of flaky) {
 	console.log(`# flaky, passed when run again by itself: ${file}`);
@@ -107,13 +105,13 @@ async function runTier(tier: Tier): Promise<void> {
 	const files = globSync(tier.files, { cwd: root })
 		.sort()
 		.filter((file) => filters.length === 0 || filters.some((filter) => basename(file).includes(filter)));
-	const queue = tier.together ? dealOut(files, tier.parallel) : files.map((file) => [file]);
-	const runNext = async (): Promise<void> => {
-		for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-			await runAndCount(next, tier);
-		}
-	};
-	await Promise.all(Array.from({ length: tier.parallel }, runNext));
+	if (tier.processes !== undefined) {
+		await Promise.all(dealOut(files, tier.processes).map((hand) => runAndCount(hand, tier)));
+		return;
+	}
+	for (const file of files) {
+		await runAndCount([file], tier);
+	}
 }
 
 function dealOut(files: readonly string[], hands: number): string[][] {
@@ -122,15 +120,13 @@ function dealOut(files: readonly string[], hands: number): string[][] {
 }
 
 async function runAndCount(files: readonly string[], tier: Tier): Promise<void> {
-	const name = files.length === 1 ? files[0] : `${files.length} files of ${tier.files}`;
+	const name = tier.processes === undefined ? files.join() : `${files.length} files of ${tier.files}`;
 	let result = await runFiles(files, tier);
-	failures.push(...briefly(result.output));
 	if (result.failed > 0 && tier.retry) {
 		console.log(`FAILED once, runs again: ${name}\n${result.output}`);
 		const again = await runFiles(files, tier);
-		failures.push(...briefly(again.output));
 		if (again.failed === 0) {
-			flaky.push(String(name));
+			flaky.push(name);
 		}
 		result = again;
 	}
@@ -149,7 +145,7 @@ function briefly(tap: string): string[] {
 }
 
 function runFiles(files: readonly string[], tier: Tier): Promise<Result> {
-	const isolation = `--test-isolation=${tier.together ? 'none' : 'process'}`;
+	const isolation = `--test-isolation=${tier.processes === undefined ? 'process' : 'none'}`;
 	const args = ['--test', '--test-reporter=tap', `--test-timeout=${tier.timeoutMs}`, isolation, ...files];
 	return new Promise((resolve) => {
 		// Not detached: a Ctrl-C at the terminal ends the tests too.
@@ -163,6 +159,7 @@ function runFiles(files: readonly string[], tier: Tier): Promise<Result> {
 		}
 		child.on('close', (code) => {
 			clearTimeout(timer);
+			failureLines.push(...briefly(output));
 			const number = (word: string): number => Number(new RegExp(`^# ${word} (\\d+)$`, 'm').exec(output)?.[1] ?? 0);
 			const failures = number('fail') + number('cancelled');
 			resolve({ passed: number('pass'), failed: failures === 0 && code !== 0 ? 1 : failures, output });

@@ -175,8 +175,8 @@ export const PROGRAMS = {
 			{ subject: 'idle connections', column: 'extraBytes', is: 'at most', value: 1500 },
 		],
 		why:
-			"Most of what is left is Node's observer of garbage collections (`socketfleet_gc_seconds_total`), which costs something for each of them. With the semi-spaces " +
-			'of 1 MB that V8 begins with there were sixteen times as many, and this table said 4 to 8 %; two processes of one program differ by as much as the target.',
+			"In quick runs about half of it was Node's observer of garbage collections (`socketfleet_gc_seconds_total`), which costs something for each of them. With the " +
+			'semi-spaces of 1 MB that V8 begins with there are more of them, and a full run said 4 to 8 %. Two processes of one program differ by as much as the target.',
 	},
 	'absent-rooms': {
 		title: 'A message for rooms that nobody in the pod has',
@@ -308,8 +308,8 @@ export const PROGRAMS = {
 			{ subject: '4000 requests a second', column: 'p99Ms', is: 'at most', value: 20 },
 		],
 		why:
-			'The client that sends 4,000 requests a second takes more CPU than the pod, on the same two cores as the pod and Redis: nine of ten requests wait for nobody, and the ' +
-			'slowest hundredth for the client itself. On a machine of their own they were not measured.',
+			'The client, the pod and Redis share two cores: what of the slowest hundredth is the client waiting for itself was not told apart, and a machine for the pod alone ' +
+			'was not there.',
 	},
 } as const satisfies Record<string, ProgramSpec>;
 

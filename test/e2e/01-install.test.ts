@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandFailed, type Kube } from '../support/kube.ts';
 import { CHART, parseObjects, toYaml, type Values } from '../support/kube-chart.ts';
-import { waitFor } from '../support/wait.ts';
+import { secondsSince, waitFor } from '../support/wait.ts';
 import { runSession } from './clients.ts';
 import { type Cluster, clusterTest, startFresh } from './cluster.ts';
 import { askPod, BEHIND_TRAEFIK, ciValues, deploy, podsOf, reachable, SMALL, STATE_TIMEOUT, upgrade, useNamespace } from './fleet.ts';
@@ -43,7 +43,7 @@ clusterTest('install to first message, helm test, upgrade, key rotation, rollbac
 	await deploy(kube, RELEASE, BEHIND_TRAEFIK);
 	await reachable(cluster.url);
 	await runSession(cluster.url, 'upgrade', {});
-	t.diagnostic(`install to first message: ${Math.round((Date.now() - startedAt) / 1000)} s`);
+	t.diagnostic(`install to first message: ${secondsSince(startedAt)} s`);
 
 	t.diagnostic(`idle pod of two workers: ${await anonymousMiB(kube)} MiB of anonymous memory`);
 	t.diagnostic(lastLine(await helmTest(kube)));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type Kube, run } from '../support/kube.ts';
 import { waitFor } from '../support/wait.ts';
 import { clusterTest, WORKER_NODES } from './cluster.ts';
-import { allPodsOf, askPod, type PodObject, podsOf, RELEASE, STATE_TIMEOUT, useFleet } from './fleet.ts';
+import { allPodsOf, askPod, type PodObject, podsOf, RELEASE, readyReplicas, STATE_TIMEOUT, useFleet } from './fleet.ts';
 import { Crowd } from './ledger.ts';
 import { type Load, underLoad } from './load.ts';
 
@@ -50,7 +50,7 @@ clusterTest('kubectl drain of a node: the budget holds, nothing is lost or repea
 		let draining = true;
 		const watch = (async () => {
 			while (draining) {
-				fewest = Math.min(fewest, await readyPods(kube));
+				fewest = Math.min(fewest, await readyReplicas(kube, `deployment/${RELEASE}`));
 			}
 		})();
 		await kube.kubectl(['drain', node, '--ignore-daemonsets', '--delete-emptydir-data', '--timeout=170s']);
@@ -110,11 +110,6 @@ async function readyElsewhere(kube: Kube, node: string): Promise<number> {
 async function restart(kube: Kube): Promise<void> {
 	await kube.kubectl(['rollout', 'restart', `deployment/${RELEASE}`]);
 	await kube.rolledOut(`deployment/${RELEASE}`);
-}
-
-async function readyPods(kube: Kube): Promise<number> {
-	const { status } = await kube.json<{ status: { readyReplicas?: number } }>(['get', 'deployment', RELEASE]);
-	return status.readyReplicas ?? 0;
 }
 
 /** The runtime's id of the container that runs now; empty while there is none. */

@@ -4,7 +4,7 @@ import { type Kube, run } from '../support/kube.ts';
 import type { Values } from '../support/kube-chart.ts';
 import { waitFor } from '../support/wait.ts';
 import { type Cluster, clusterTest, WORKER_NODES } from './cluster.ts';
-import { CONFIG, deploy, reachable, SMALL, STATE_TIMEOUT, useNamespace } from './fleet.ts';
+import { CONFIG, deploy, reachable, readyReplicas, SMALL, STATE_TIMEOUT, useNamespace } from './fleet.ts';
 import { Crowd } from './ledger.ts';
 import { type Load, underLoad } from './load.ts';
 
@@ -60,8 +60,7 @@ function moreMessages(crowd: Crowd): Promise<boolean> {
 }
 
 async function redisIsReady(kube: Kube): Promise<boolean> {
-	const { status } = await kube.json<{ status: { readyReplicas?: number } }>(['get', 'statefulset', `${RELEASE}-redis`]);
-	return status.readyReplicas === 1;
+	return (await readyReplicas(kube, `statefulset/${RELEASE}-redis`)) === 1;
 }
 
 /** Its claim goes with it. */

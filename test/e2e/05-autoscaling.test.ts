@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import type { Kube } from '../support/kube.ts';
 import type { Values } from '../support/kube-chart.ts';
 import { waitFor } from '../support/wait.ts';
 import { clusterTest } from './cluster.ts';
-import { allPodsOf, BEHIND_TRAEFIK, RELEASE, STATE_TIMEOUT, useFleet } from './fleet.ts';
+import { allPodsOf, BEHIND_TRAEFIK, RELEASE, readyReplicas, STATE_TIMEOUT, useFleet } from './fleet.ts';
 import { Crowd } from './ledger.ts';
 import { assertNothingLost, burn } from './load.ts';
 
@@ -30,7 +29,7 @@ clusterTest('CPU makes the fleet grow, quiet makes it shrink, and nothing is los
 	await crowd.publish(MESSAGES_PER_SECOND);
 
 	const stopBurning = burn(t, cluster.url);
-	await waitFor('a third pod that is ready', async () => (await readyReplicas(kube)) === 3, STATE_TIMEOUT);
+	await waitFor('a third pod that is ready', async () => (await readyReplicas(kube, `deployment/${RELEASE}`)) === 3, STATE_TIMEOUT);
 	await waitFor('the third pod to have clients', () => crowd.open(MORE).then(() => crowd.pods() === 3), STATE_TIMEOUT);
 	stopBurning();
 	await waitFor('the third pod to be gone', async () => (await allPodsOf(kube)).length === 2, { ...STATE_TIMEOUT, timeoutMs: 300_000 });
@@ -40,8 +39,3 @@ clusterTest('CPU makes the fleet grow, quiet makes it shrink, and nothing is los
 	assert.equal(crowd.connected(), sum.clients);
 	assert.ok(sum.reconnects > 0);
 });
-
-async function readyReplicas(kube: Kube): Promise<number> {
-	const { status } = await kube.json<{ status: { readyReplicas?: number } }>(['get', 'deployment', RELEASE]);
-	return status.readyReplicas ?? 0;
-}

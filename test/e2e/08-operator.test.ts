@@ -1,13 +1,15 @@
 /** The operator on a real cluster: its rights, what it refuses, and what only it can do, with clients that notice every message. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import { conditionOf } from '../../src/fleet/pods.ts';
+import type { KubeObject } from '../../src/kube/object.ts';
 import { CommandFailed, type Kube } from '../support/kube.ts';
 import type { Values } from '../support/kube-chart.ts';
 import { waitFor } from '../support/wait.ts';
 import { type Cluster, clusterTest } from './cluster.ts';
 import { localhostOf, podsOf, reachableOnLocalhost, STATE_TIMEOUT, useNamespace } from './fleet.ts';
 import { Crowd } from './ledger.ts';
-import { assertNothingLost } from './load.ts';
+import { type Load, underLoad } from './load.ts';
 import {
 	type FleetObject,
 	fleetYaml,
@@ -24,7 +26,7 @@ import {
 const NAMESPACE = 'e2e-operator';
 const FLEET = 'chat';
 const CLIENTS = 120;
-const MESSAGES_PER_SECOND = 10;
+const LOAD: Load = { clients: CLIENTS, perSecond: 10 };
 /** A third of the clients takes 8 s to leave a pod, and would take 3 without a budget. */
 const SESSIONS_PER_SECOND = 5;
 const BUDGETED: Values = { ...SPEC, ...MOUNTED_APP, rollout: { minReadySeconds: 3, maxSessionsPerSecond: SESSIONS_PER_SECOND } };
@@ -50,25 +52,19 @@ async function eventsOf(kube: Kube, reason: string): Promise<string[]> {
 	return items.map(({ message }) => message);
 }
 
-async function underLoad(t: TestContext, cluster: Cluster, disturb: (crowd: Crowd) => Promise<void>): Promise<void> {
+async function disturbed(t: TestContext, cluster: Cluster, disturb: (crowd: Crowd) => Promise<void>): Promise<void> {
 	const crowd = new Crowd(localhostOf(cluster));
-	t.after(() => crowd.close());
-	await crowd.open(CLIENTS);
-	await crowd.publish(MESSAGES_PER_SECOND);
-	await disturb(crowd);
-	const sum = await crowd.settle();
-	assertNothingLost(t, sum);
-	assert.ok(sum.reconnects > 0);
+	const { reconnects } = await underLoad(t, crowd, LOAD, () => disturb(crowd));
+	assert.ok(reconnects > 0);
 }
 
 function change(kube: Kube, spec: Values): Promise<string> {
 	return kube.kubectl(['patch', 'sfleet', FLEET, '--type=merge', '-p', JSON.stringify({ spec })]);
 }
 
-/** `status reason` of a condition. */
-async function conditionOf(kube: Kube, type: string): Promise<string> {
-	const { status } = await kube.json<FleetObject>(['get', 'sfleet', FLEET]);
-	const condition = status?.conditions.find((each) => each.type === type);
+/** As `False RolledBack`. */
+async function progressOf(kube: Kube): Promise<string> {
+	const condition = conditionOf(await kube.json<KubeObject>(['get', 'sfleet', FLEET]), 'Progressing');
 	return `${condition?.status} ${condition?.reason}`;
 }
 
@@ -135,7 +131,7 @@ clusterTest(
 	async (t, cluster) => {
 		const kube = await useSocketFleet(cluster);
 		const system = cluster.kube(SYSTEM);
-		await underLoad(t, cluster, async () => {
+		await disturbed(t, cluster, async () => {
 			await kube.kubectl(['scale', 'sfleet', FLEET, '--replicas=1']);
 			await waitFor('the first pod to drain', async () => (await eventsOf(kube, 'PodDraining')).length > 0, STATE_TIMEOUT);
 			const holder = await system.kubectl(['get', 'lease', OPERATOR, '-o', 'jsonpath={.spec.holderIdentity}']);
@@ -170,7 +166,7 @@ clusterTest(
 		const kube = await useSocketFleet(cluster);
 		const before = await podsOf(kube, FLEET);
 		let mostLeaving = 0;
-		await underLoad(t, cluster, async (crowd) => {
+		await disturbed(t, cluster, async (crowd) => {
 			await change(kube, { podAnnotations: { rolled: String(Date.now()) } });
 			await waitFor('the first new pod', async () => (await livePods(kube, FLEET)).length > before.length, STATE_TIMEOUT);
 			const areNew = waitFor(
@@ -201,9 +197,9 @@ clusterTest(
 	async (t, cluster) => {
 		const kube = await useSocketFleet(cluster);
 		const before = (await podsOf(kube, FLEET)).map(({ metadata }) => metadata.name);
-		await underLoad(t, cluster, async () => {
+		await disturbed(t, cluster, async () => {
 			await change(kube, { extraEnv: [{ name: 'FAULT', value: 'crash' }] });
-			const progressing = (wanted: string) => async (): Promise<boolean> => (await conditionOf(kube, 'Progressing')) === wanted;
+			const progressing = (wanted: string) => async (): Promise<boolean> => (await progressOf(kube)) === wanted;
 			await waitFor('the roll-out to be stopped', progressing('False RolloutStopped'), STATE_TIMEOUT);
 			const [why = ''] = await eventsOf(kube, 'RolloutStopped');
 			t.diagnostic(why);
@@ -244,7 +240,7 @@ clusterTest(
 			},
 		});
 		const progress = async () => (await kube.json<FleetObject>(['get', 'sfleet', FLEET])).status?.rebalance;
-		await underLoad(t, cluster, async () => {
+		await disturbed(t, cluster, async () => {
 			// Three pods with a third of the clients each, and one with none: the fullest has 133 % of the mean.
 			await kube.apply(fleetYaml(FLEET, scaledOn(1)));
 			const even = await waitFor(

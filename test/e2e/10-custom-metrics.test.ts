@@ -1,7 +1,7 @@
 /** Autoscaling with no Prometheus: the operator serves `custom.metrics.k8s.io`, a fleet follows its connections, nothing is lost. */
 import assert from 'node:assert/strict';
 import { CommandFailed, type Kube } from '../support/kube.ts';
-import { waitFor } from '../support/wait.ts';
+import { secondsSince, waitFor } from '../support/wait.ts';
 import { type Cluster, clusterTest } from './cluster.ts';
 import { localhostOf, reachableOnLocalhost, STATE_TIMEOUT, useNamespace } from './fleet.ts';
 import { Crowd } from './ledger.ts';
@@ -102,7 +102,7 @@ clusterTest(
 		await regulars.publish(MESSAGES_PER_SECOND);
 		await visitors.open(VISITORS);
 		const startedAt = Date.now();
-		const after = (): string => `${Math.round((Date.now() - startedAt) / 1000)} s`;
+		const after = (): string => `${secondsSince(startedAt)} s`;
 		await totalIs(kube, REGULARS + 1 + VISITORS);
 		await settled(kube, FLEET, MOST_PODS);
 		t.diagnostic(`${MOST_PODS} pods after ${after()}`);
@@ -135,7 +135,7 @@ clusterTest('custom metrics: a fleet whose event loops are busy grows', async (t
 	const stopBurning = burn(t, localhostOf(cluster));
 	const startedAt = Date.now();
 	await settled(kube, FLEET, 2);
-	t.diagnostic(`2 pods after ${Math.round((Date.now() - startedAt) / 1000)} s`);
+	t.diagnostic(`2 pods after ${secondsSince(startedAt)} s`);
 	stopBurning();
 });
 

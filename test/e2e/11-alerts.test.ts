@@ -7,7 +7,7 @@ import { WebSocket } from 'ws';
 import { alertValues } from '../../scripts/alerts/rules.ts';
 import type { Kube } from '../support/kube.ts';
 import { CHART, toYaml, type Values } from '../support/kube-chart.ts';
-import { waitFor } from '../support/wait.ts';
+import { secondsSince, waitFor } from '../support/wait.ts';
 import { connected, createClient, runSession } from './clients.ts';
 import { type Cluster, clusterTest } from './cluster.ts';
 import { allPodsOf, localhostOf, podsOf, reachableOnLocalhost, SMALL, STATE_TIMEOUT, useNamespace } from './fleet.ts';
@@ -124,7 +124,7 @@ async function fires({ t, watch }: Stage, fleet: string, alert: string, nudge?: 
 		},
 		STATE_TIMEOUT,
 	);
-	t.diagnostic(`${alert}: ${Math.round((Date.now() - startedAt) / 1000)} s`);
+	t.diagnostic(`${alert}: ${secondsSince(startedAt)} s`);
 }
 
 async function quiet({ watch }: Stage, what: string): Promise<void> {

@@ -5,9 +5,9 @@ import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kube } from '../support/kube.ts';
 import { toYaml, type Values } from '../support/kube-chart.ts';
-import { waitFor } from '../support/wait.ts';
+import { secondsSince, waitFor } from '../support/wait.ts';
 import { type Cluster, clusterTest } from './cluster.ts';
-import { allPodsOf, deploy, localhostOf, reachableOnLocalhost, SMALL, STATE_TIMEOUT, useNamespace } from './fleet.ts';
+import { allPodsOf, deploy, localhostOf, reachableOnLocalhost, readyReplicas, SMALL, STATE_TIMEOUT, useNamespace } from './fleet.ts';
 import { Crowd, type Sum } from './ledger.ts';
 import { assertNothingLost } from './load.ts';
 import { Prometheus } from './prometheus.ts';
@@ -61,18 +61,18 @@ clusterTest(
 
 		const startedAt = Date.now();
 		await ramp(regulars, visitors);
-		t.diagnostic(`${CLIENTS} clients in ${seconds(startedAt)} s`);
+		t.diagnostic(`${CLIENTS} clients in ${secondsSince(startedAt)} s`);
 		// Within a tenth of the target the autoscaler leaves it at that: four pods or five.
-		await waitFor('the fleet to have grown', async () => (await readyReplicas(kube)) > MIN_PODS, STATE_TIMEOUT);
-		t.diagnostic(`grown after ${seconds(startedAt)} s: ${(await connectionsOf(kube)).join(', ')} connections`);
+		await waitFor('the fleet to have grown', async () => (await readyReplicas(kube, `deployment/${RELEASE}`)) > MIN_PODS, STATE_TIMEOUT);
+		t.diagnostic(`grown after ${secondsSince(startedAt)} s: ${(await connectionsOf(kube)).join(', ')} connections`);
 
 		// Whichever pod goes has clients to lose.
-		const grown = await readyReplicas(kube);
+		const grown = await readyReplicas(kube, `deployment/${RELEASE}`);
 		await waitFor('each pod to have a regular', () => regulars.pods() >= grown || regulars.open(1).then(() => false), STATE_TIMEOUT);
 
 		visitors.close();
 		await waitFor('the fleet to have shrunk', async () => (await allPodsOf(kube, RELEASE)).length === MIN_PODS, STATE_TIMEOUT);
-		t.diagnostic(`${MIN_PODS} pods after ${seconds(startedAt)} s`);
+		t.diagnostic(`${MIN_PODS} pods after ${secondsSince(startedAt)} s`);
 
 		const sum: Sum = await regulars.settle();
 		assertNothingLost(t, sum);
@@ -120,13 +120,4 @@ async function neverOverfull(t: TestContext, cluster: Cluster): Promise<void> {
 	t.diagnostic(`most connections of a pod: ${most}; above ${MOST} for ${overfullSeconds} s`);
 	assert.ok(most > 0);
 	assert.ok(overfullSeconds < 30, `above ${MOST} for ${overfullSeconds} s`);
-}
-
-async function readyReplicas(kube: Kube): Promise<number> {
-	const { status } = await kube.json<{ status: { readyReplicas?: number } }>(['get', 'deployment', RELEASE]);
-	return status.readyReplicas ?? 0;
-}
-
-function seconds(since: number): number {
-	return Math.round((Date.now() - since) / 1000);
 }

@@ -132,6 +132,12 @@ export async function podsOf(kube: Kube, release: string = RELEASE, component = 
 	return (await allPodsOf(kube, release, component)).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
 }
 
+/** Of a Deployment or StatefulSet, as `deployment/fleet`. */
+export async function readyReplicas(kube: Kube, workload: string): Promise<number> {
+	const { status } = await kube.json<{ status: { readyReplicas?: number } }>(['get', workload]);
+	return status.readyReplicas ?? 0;
+}
+
 /** A path of a pod's admin port, through the API server. A 503 of `/readyz` has its sentences in the error that kubectl gives. */
 export function askPod(kube: Kube, pod: string, path: string): Promise<string> {
 	return kube.kubectl(['get', '--raw', `/api/v1/namespaces/${kube.namespace}/pods/${pod}:9464/proxy${path}`]);

@@ -74,7 +74,7 @@ export interface FleetObject {
 		readonly replicas: number;
 		readonly readyReplicas: number;
 		readonly rebalance?: { readonly movedConnections: number; readonly fullestPercent?: number };
-		readonly conditions: readonly { readonly type: string; readonly status: string; readonly reason: string; readonly message: string }[];
+		readonly conditions: readonly { readonly type: string; readonly status: string; readonly message: string }[];
 	};
 }
 

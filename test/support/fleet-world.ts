@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { createSilentLogger } from '../../src/base/log.ts';
+import { conditionOf } from '../../src/fleet/pods.ts';
 import type { EventInput } from '../../src/kube/events.ts';
 import type { Informer } from '../../src/kube/informer.ts';
-import { type KubeObject, keyOf, pick, RESOURCES, type Resource } from '../../src/kube/object.ts';
+import { type KubeObject, keyOf, RESOURCES, type Resource } from '../../src/kube/object.ts';
 import type { WorkResult } from '../../src/kube/work-queue.ts';
 import { createMetrics } from '../../src/metrics/registry.ts';
 import { Cache } from '../../src/operator/cache.ts';
@@ -134,10 +135,7 @@ export class FleetWorld {
 	}
 
 	condition(type: string): string {
-		const list = pick(this.fleet(), 'status', 'conditions');
-		const found = Array.isArray(list)
-			? (list as { type: string; status: string; reason: string }[]).find((each) => each.type === type)
-			: undefined;
+		const found = conditionOf(this.fleet(), type);
 		return found ? `${found.status} ${found.reason}` : 'none';
 	}
 

@@ -1,6 +1,11 @@
 /** Waiting for a state, with a deadline and the name of what was waited for. */
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** Whole seconds, for a diagnostic. */
+export function secondsSince(startedAtMs: number): number {
+	return Math.round((Date.now() - startedAtMs) / 1000);
+}
+
 /** Thrown by a probe: what is waited for can't come any more. */
 export class GiveUp extends Error {}
 

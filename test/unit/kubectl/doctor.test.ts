@@ -17,12 +17,8 @@ function withPod(faults: Parameters<typeof examinedPod>[1]): Examination {
 	return examination({ pods: [examinedPod('pod1', faults), examinedPod('pod2')] });
 }
 
-function withSocketFleet(
-	status: object,
-	more: { readonly generation?: number; readonly creationTimestamp?: string; readonly spec?: object } = {},
-) {
-	const { spec = {}, ...metadata } = more;
-	const socketFleet = object('SocketFleet', 'chat', { metadata: { generation: 2, ...metadata }, spec, status });
+function withSocketFleet(status: object, metadata: { readonly generation?: number; readonly creationTimestamp?: string } = {}) {
+	const socketFleet = object('SocketFleet', 'chat', { metadata: { generation: 2, ...metadata }, status });
 	return { fleet: { ...well.fleet, socketFleet } };
 }
 
