@@ -22,8 +22,6 @@ export class LiveSession {
 	readonly socket: SessionSocket;
 	/** A record of it is in Redis: what changes from now on must be saved before the client is sent more. */
 	isStored = false;
-	/** Its rooms have changed, and the client is not to receive anything that depends on it before that has been saved. */
-	isUrgent = false;
 	savedAt = 0;
 	readonly #rooms = new Map<Room, StreamOffset>();
 	readonly #activity: RoomActivity;

@@ -43,7 +43,8 @@ export class Sessions implements Closable {
 	readonly #live = new Map<string, LiveSession>();
 	readonly #byPid = new Map<string, LiveSession>();
 	readonly #dirty = new Set<LiveSession>();
-	readonly #urgent = new UrgentChanges();
+	/** Sessions whose rooms have changed: nothing that depends on it is delivered before that has been saved. */
+	readonly #urgent = new UrgentChanges<LiveSession>();
 	readonly #activity = new Map<string, RoomActivity>();
 	readonly #outsideAt = new Map<string, StreamOffset>();
 	readonly #timer: NodeJS.Timeout;
@@ -60,7 +61,7 @@ export class Sessions implements Closable {
 			log,
 			takeSaves: (limit) => this.#takeSaves(limit),
 			hasUrgent: () => !this.#urgent.isEmpty,
-			onUnavailable: () => this.#clearUrgent(),
+			onUnavailable: () => this.#urgent.clear(),
 			onEpoch: () => deps.onEpoch(),
 		});
 		this.#timer = setInterval(() => this.#tick(), TICK_MS);
@@ -210,10 +211,7 @@ export class Sessions implements Closable {
 		if (!session.isStored) {
 			return undefined;
 		}
-		if (!session.isUrgent) {
-			session.isUrgent = true;
-			this.#urgent.add();
-		}
+		this.#urgent.add(session);
 		this.#writer.queueFlush();
 		return this.#urgent.whenEmpty();
 	}
@@ -226,7 +224,7 @@ export class Sessions implements Closable {
 		this.#live.delete(keyOf(session.nsp, session.socket.id));
 		this.#byPid.delete(session.pid);
 		this.#dirty.delete(session);
-		this.#settleUrgent(session);
+		this.#urgent.settle(session);
 		return true;
 	}
 
@@ -272,23 +270,9 @@ export class Sessions implements Closable {
 			session.savedAt = now;
 			// A join during the write made it dirty again: it stays urgent until the next one.
 			if (!this.#dirty.has(session)) {
-				this.#settleUrgent(session);
+				this.#urgent.settle(session);
 			}
 		}
-	}
-
-	#settleUrgent(session: LiveSession): void {
-		if (session.isUrgent) {
-			session.isUrgent = false;
-			this.#urgent.settle();
-		}
-	}
-
-	#clearUrgent(): void {
-		for (const session of this.#dirty) {
-			session.isUrgent = false;
-		}
-		this.#urgent.clear();
 	}
 }
 

@@ -1,31 +1,31 @@
-/** Counts changes that must be saved before anything more is delivered, and lets those who wait go when there are none left. */
-export class UrgentChanges {
-	#count = 0;
+/** What must be saved before anything more is delivered; lets those who wait go when there is nothing left. */
+export class UrgentChanges<T> {
+	/** A set, not a count: what was cleared while it was being saved is settled once more afterwards, and that must change nothing. */
+	readonly #items = new Set<T>();
 	#waiters: (() => void)[] = [];
 
 	get isEmpty(): boolean {
-		return this.#count === 0;
+		return this.#items.size === 0;
 	}
 
-	add(): void {
-		this.#count++;
+	add(item: T): void {
+		this.#items.add(item);
 	}
 
-	settle(): void {
-		this.#count--;
-		if (this.#count === 0) {
+	settle(item: T): void {
+		if (this.#items.delete(item) && this.#items.size === 0) {
 			this.#release();
 		}
 	}
 
 	/** Nobody waits for any of them any longer: they can't be saved now. */
 	clear(): void {
-		this.#count = 0;
+		this.#items.clear();
 		this.#release();
 	}
 
 	whenEmpty(): Promise<void> {
-		if (this.#count === 0) {
+		if (this.#items.size === 0) {
 			return Promise.resolve();
 		}
 		return new Promise((resolve) => {

@@ -207,3 +207,40 @@ test('who leaves for good is removed, who may come back is released, and a sessi
 	assert.deepEqual(lost, ['lost']);
 	assert.equal(sessions.findByPid('pid-c'), undefined);
 });
+
+test('sessions abandoned while a write is under way leave nothing behind that later joins would wait for', async (t) => {
+	const store = fakeStore();
+	const answers: (() => void)[] = [];
+	const { write } = store;
+	store.write = async (writes, epoch) => {
+		await new Promise<void>((resolve) => answers.push(resolve));
+		return write(writes, epoch);
+	};
+	const answerAll = async (flushed: Promise<void>): Promise<void> => {
+		while (!(await Promise.race([flushed.then(() => true), new Promise((resolve) => setImmediate(resolve, false))]))) {
+			answers.shift()?.();
+		}
+	};
+	const sessions = createSessions(store);
+	t.after(() => sessions.close());
+	sessions.open('/', 'pid', socketOf('sid'));
+	await answerAll(sessions.flush());
+	const session = sessions.find('/', 'sid');
+	assert.ok(session);
+	void sessions.join(session, ['a']);
+	const flushed = sessions.flush();
+	assert.ok(sessions.barrier());
+	sessions.abandonAll();
+	assert.equal(sessions.barrier(), undefined);
+	await answerAll(flushed);
+	assert.equal(sessions.barrier(), undefined, 'the answer to a write of an abandoned session settles nothing');
+
+	sessions.open('/', 'pid-2', socketOf('sid-2'));
+	await answerAll(sessions.flush());
+	const next = sessions.find('/', 'sid-2');
+	assert.ok(next);
+	void sessions.join(next, ['a']);
+	assert.ok(sessions.barrier(), 'a join is waited for again');
+	await answerAll(sessions.flush());
+	assert.equal(sessions.barrier(), undefined);
+});
