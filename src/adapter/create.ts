@@ -25,7 +25,7 @@ export async function createFleetAdapter(deps: FleetAdapterDeps): Promise<FleetA
 	if (deps.redis === undefined) {
 		return createInPodAdapter(deps);
 	}
-	const { createStreamFleet } = await import('./stream-fleet.ts');
+	const { createStreamFleet } = await import('./stream-adapter.ts');
 	return createStreamFleet(deps, deps.redis);
 }
 

@@ -3,8 +3,8 @@ import { createAdapter } from '@socket.io/redis-streams-adapter';
 import type { Namespace, Socket } from 'socket.io';
 import type { Adapter, BroadcastOptions, ClusterMessage, ClusterResponse, Session } from 'socket.io-adapter';
 import type { RedisKeys } from '../redis/keys.ts';
-import type { StreamPort } from '../redis/stream-port.ts';
-import type { Room } from './session-record.ts';
+import type { StreamPort } from './official-port.ts';
+import type { Room } from './sessions/record.ts';
 
 /** A message without what the adapter itself adds: who sends it, and the namespace. */
 export type OutgoingMessage = { type: ClusterMessage['type']; data: unknown };

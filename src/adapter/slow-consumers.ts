@@ -3,7 +3,7 @@ import type { Server } from 'socket.io';
 import type { Closable } from '../base/lifecycle.ts';
 import type { Logger } from '../base/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
-import { bufferedBytesOf, cutConnection, type EngineConnection } from './connections.ts';
+import { bufferedBytesOf, cutConnection, type EngineConnection } from './ending.ts';
 
 export interface SlowConsumersDeps {
 	readonly maxBufferedBytes: number;

@@ -1,16 +1,16 @@
 /** The library: Socket.IO's emitter interface for processes that run no Socket.IO server, with receipts. Never loads socket.io. */
 import { AppError } from '../base/errors.ts';
 import type { Closable } from '../base/lifecycle.ts';
-import type { Receipt } from '../redis/append.ts';
-import { createEntryWriter, type EntryWriter } from '../redis/entry-writer.ts';
 import { redisKeysOf } from '../redis/keys.ts';
 import { isClusterSource, type RedisSource } from '../redis/writer-client.ts';
+import type { Receipt } from '../stream/append.ts';
+import { createEntryWriter, type EntryWriter } from '../stream/appender.ts';
 import { type Built, buildBatch, buildDisconnect, buildEmit, buildRoomsChange, DEFAULT_NAMESPACE, WIRE_TYPES } from './message.ts';
 import { encodeMsgpack, surveyPayload, UNFIT_TEXTS } from './payload.ts';
 import type { EmitMessage } from './schema.ts';
 import { sentenceOf } from './validate.ts';
 
-export type { Receipt } from '../redis/append.ts';
+export type { Receipt } from '../stream/append.ts';
 export type { EmitMessage } from './schema.ts';
 
 /** An event map as Socket.IO's servers take it: `{ news: (text: string) => void }`. */

@@ -1,7 +1,7 @@
 /** Sends messages to a fleet's emit API. The client half of http.ts. */
 import { sleep } from '../base/deadline.ts';
 import { AppError, ERROR_TABLE, type ErrorCode, messageOf } from '../base/errors.ts';
-import type { Receipt } from '../redis/append.ts';
+import type { Receipt } from '../stream/append.ts';
 import type { EmitMessage } from './schema.ts';
 
 /** What `socketfleet emit` sends through: an emitter, or the HTTP API. */

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
-import type { EmitterEntry, Receipt } from '../redis/append.ts';
+import type { EmitterEntry, Receipt } from '../stream/append.ts';
 import { type Answer, failure, invalid, json, problem, send } from './answer.ts';
 import { readJson } from './body.ts';
 import { type Built, buildBatch, buildDisconnect, buildEmit, buildRoomsChange } from './message.ts';

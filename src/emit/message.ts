@@ -1,6 +1,6 @@
 /** A request, from whichever side -> entries of the stream. Pure; shared by the library, the HTTP API and the CLI. */
-import type { EmitterEntry } from '../redis/append.ts';
-import { formatRooms } from '../redis/stream-entry.ts';
+import type { EmitterEntry } from '../stream/append.ts';
+import { formatRooms } from '../stream/entry.ts';
 import { encodeBinary, encodePlain, surveyPayload, UNFIT_TEXTS } from './payload.ts';
 import type { DisconnectRequest, EmitBatch, EmitMessage, RoomsRequest } from './schema.ts';
 import { checkDisconnectRequest, checkEmitBatch, checkEmitMessage, checkRoomsRequest, type Problem } from './validate.ts';

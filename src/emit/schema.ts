@@ -1,6 +1,6 @@
 /** The shapes of the emit API, once: these schemas validate what comes in and are printed as the OpenAPI document. */
 
-import { RESERVED_EVENTS } from '../redis/stream-entry.ts';
+import { RESERVED_EVENTS } from '../stream/entry.ts';
 
 export const MAX_ROOMS = 1000;
 export const MAX_BATCH = 1000;

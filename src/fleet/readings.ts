@@ -75,7 +75,7 @@ export function parseReasons(body: string): readonly string[] {
 	return (reasons ?? []).filter((reason): reason is string => typeof reason === 'string' && isFault(reason));
 }
 
-/** What a pod says when its stream is trimmed too early: `src/adapter/retention.ts`. */
+/** What a pod says when its stream is trimmed too early: `src/adapter/recovery/retention.ts`. */
 export function isShortRetention(reason: string): boolean {
 	return reason.includes('less than the recovery window');
 }

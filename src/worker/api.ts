@@ -2,10 +2,10 @@
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { Server } from 'socket.io';
 import type { Adapter } from 'socket.io-adapter';
+import { missingOf } from '../adapter/servers/partial-answer.ts';
 import { AppError, messageOf } from '../base/errors.ts';
 import type { Closable } from '../base/lifecycle.ts';
 import type { Logger } from '../base/log.ts';
-import { missingOf } from '../base/partial-answer.ts';
 import type { Config } from '../config/schema.ts';
 import { listen } from '../edge/listen.ts';
 import { DEFAULT_IDEMPOTENCY_WINDOW_MS } from '../emit/emitter.ts';
@@ -14,8 +14,8 @@ import type { ListedSocket, SocketLister } from '../emit/queries.ts';
 import { createTokenStore } from '../emit/token-store.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { RedisHandle } from '../redis/client.ts';
-import { createEntryWriter, type EntryWriter } from '../redis/entry-writer.ts';
 import { redisKeysOf } from '../redis/keys.ts';
+import { createEntryWriter, type EntryWriter } from '../stream/appender.ts';
 import { createLocalSink } from './local-sink.ts';
 
 export interface ApiDeps {

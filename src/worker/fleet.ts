@@ -1,5 +1,5 @@
 /** The fleet as an application sees it. */
-import type { Directory } from '../redis/directory.ts';
+import type { Directory } from './pods/directory.ts';
 
 export interface Fleet {
 	/** Ids of the pods that are known, this one included. */

@@ -5,7 +5,7 @@ import type { Adapter, BroadcastOptions, Room } from 'socket.io-adapter';
 import { AppError } from '../base/errors.ts';
 import type { EntrySink } from '../emit/http.ts';
 import { WIRE_TYPES } from '../emit/message.ts';
-import type { EmitterEntry, Receipt } from '../redis/append.ts';
+import type { EmitterEntry, Receipt } from '../stream/append.ts';
 
 /** What `message.ts` wrote. */
 interface EntryData {

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import { AppError } from '../base/errors.ts';
 import { siblingSocketPath } from '../config/fork.ts';
 import { buildPreamble } from '../net/peer-preamble.ts';
-import type { Directory } from '../redis/directory.ts';
+import type { Directory } from './pods/directory.ts';
 
 /** A worker elsewhere. */
 export type Target =

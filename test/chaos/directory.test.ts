@@ -8,7 +8,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { NO_LOAD } from '../../src/metrics/load.ts';
 import { createMetrics } from '../../src/metrics/registry.ts';
 import { createRedis, type RedisHandle } from '../../src/redis/client.ts';
-import { createDirectory, type Directory } from '../../src/redis/directory.ts';
+import { createDirectory, type Directory } from '../../src/worker/pods/directory.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { type Scope, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';

@@ -1,7 +1,7 @@
 /** Rows about clients that come back: 5, 6, 11 and 14. */
 import assert from 'node:assert/strict';
 import { Redis } from 'ioredis';
-import { decodeRecord } from '../../src/adapter/session-record.ts';
+import { decodeRecord } from '../../src/adapter/sessions/record.ts';
 import type { Scope } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 import { startFront } from './support/front.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { test } from 'node:test';
 import type { OptionKey } from '../../src/config/schema.ts';
-import { parseOffset } from '../../src/redis/stream-offset.ts';
+import { parseOffset } from '../../src/stream/offset.ts';
 import { lastFirst } from '../support/last-first.ts';
 import { freePort, type Scope, startRedis, type TestRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';

@@ -2,7 +2,7 @@
  * The account of one listener: who was sent what, and who has it. Its life is cut into stretches: one begins at a connect that was not
  * recovered, which is how the client is told. Each sender numbers its messages, so that what is missing shows. Pure.
  */
-import { compareOffsets, isAfter, type StreamOffset } from '../../../src/redis/stream-offset.ts';
+import { compareOffsets, isAfter, type StreamOffset } from '../../../src/stream/offset.ts';
 import { History } from './history.ts';
 
 export interface Heard {

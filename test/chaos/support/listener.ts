@@ -1,6 +1,6 @@
 /** A stock client that keeps an account of what it hears, and speaks with `retries`. */
 import { io as connect, type Socket } from 'socket.io-client';
-import { parseOffset } from '../../../src/redis/stream-offset.ts';
+import { parseOffset } from '../../../src/stream/offset.ts';
 import type { Scope } from '../../support/redis-server.ts';
 import type { Account } from './account.ts';
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { missingOf, withMissing } from '../../../src/adapter/servers/partial-answer.ts';
 import { backoffMs } from '../../../src/base/backoff.ts';
 import { sleep, withDeadline } from '../../../src/base/deadline.ts';
 import { AppError, ERROR_TABLE, type ErrorCode, messageOf, systemCodeOf } from '../../../src/base/errors.ts';
 import { Lifecycle } from '../../../src/base/lifecycle.ts';
 import { createSilentLogger } from '../../../src/base/log.ts';
-import { missingOf, withMissing } from '../../../src/base/partial-answer.ts';
 
 test('back-off doubles up to its limit and stays there, and jitter only shortens it', () => {
 	const delays = (random: number) =>

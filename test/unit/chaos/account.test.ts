@@ -1,7 +1,7 @@
 /** The judge of the ledger must be able to find someone guilty. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { StreamOffset } from '../../../src/redis/stream-offset.ts';
+import type { StreamOffset } from '../../../src/stream/offset.ts';
 import { Account, Published } from '../../chaos/support/account.ts';
 
 const WRITER = 'writer to red';

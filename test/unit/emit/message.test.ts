@@ -5,7 +5,7 @@ import { decode } from '@msgpack/msgpack';
 import { MessageType } from 'socket.io-adapter';
 import { type Built, buildBatch, buildDisconnect, buildEmit, buildRoomsChange, WIRE_TYPES } from '../../../src/emit/message.ts';
 import { DISCONNECT_REQUEST, EMIT_BATCH, EMIT_MESSAGE, ROOMS_REQUEST } from '../../../src/emit/schema.ts';
-import { decodeEntry } from '../../../src/redis/stream-entry.ts';
+import { decodeEntry } from '../../../src/stream/entry.ts';
 import { createRandom } from '../../support/fuzz.ts';
 import { buildValue, type Schema, spoil } from './schema-values.ts';
 

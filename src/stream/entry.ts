@@ -1,0 +1,217 @@
+/**
+ * One entry of the stream. The wire format is the official adapter's (`uid`, `nsp`, `type`, `data`); two more fields, which
+ * official readers pass over, are ours: `pub` tells publisher and sequence, `to` the rooms, so that an entry for rooms that
+ * nobody here has is dropped before `data` is decoded.
+ */
+import { decode } from '@msgpack/msgpack';
+import { messageOf } from '../base/errors.ts';
+import { parseOffset, type StreamOffset } from './offset.ts';
+
+/** Values of `type` that travel by the stream, from socket.io-adapter's `MessageType`. */
+export const ENTRY_TYPE = { broadcast: 3, join: 4, leave: 5, disconnect: 6 } as const;
+
+export interface EntryFields {
+	readonly uid: string;
+	readonly nsp: string;
+	readonly type: number;
+	readonly data: string;
+}
+
+/** Who published an entry, and which one of its publications it is; 1 is the first. */
+export interface PublisherMark {
+	readonly publisher: string;
+	readonly sequence: number;
+}
+
+export interface StreamEntry extends EntryFields {
+	readonly id: StreamOffset;
+	readonly mark: PublisherMark | undefined;
+	/** Undefined: unknown, or everyone. */
+	readonly rooms: readonly string[] | undefined;
+}
+
+export type ParsedEntry = { readonly kind: 'entry'; readonly entry: StreamEntry } | MalformedEntry;
+export interface MalformedEntry {
+	readonly kind: 'malformed';
+	readonly id: StreamOffset;
+	readonly reason: string;
+}
+
+/** Socket.IO fires these itself: a client takes them from no server, and ours writes none. */
+export const RESERVED_EVENTS = ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener'] as const;
+const RESERVED = new Set<string>(RESERVED_EVENTS);
+/** Of Socket.IO's protocol; one with binary data gets its type when it is encoded. */
+const EVENT_PACKET = 2;
+
+/** Separates room names; a room whose name holds it makes the field go away. */
+const ROOM_SEPARATOR = '\u001f';
+
+/** The value of `to`; undefined when the rooms can't be told in it. */
+export function formatRooms(rooms: readonly unknown[]): string | undefined {
+	const isTellable = rooms.length > 0 && rooms.every((room) => typeof room === 'string' && room !== '' && !room.includes(ROOM_SEPARATOR));
+	return isTellable ? rooms.join(ROOM_SEPARATOR) : undefined;
+}
+
+/** One element of the reply to XREAD or XRANGE: `[id, [field, value, ...]]`. Undefined when there is not even an id. */
+export function parseEntry(raw: unknown): ParsedEntry | undefined {
+	if (!Array.isArray(raw)) {
+		return undefined;
+	}
+	const id = parseOffset(raw[0]);
+	if (id === undefined) {
+		return undefined;
+	}
+	const fields: unknown = raw[1];
+	if (!Array.isArray(fields)) {
+		return { kind: 'malformed', id, reason: 'no_fields' };
+	}
+	const { uid, nsp, type, data, pub, to } = readFields(fields);
+	if (uid === undefined || nsp === undefined || type === undefined) {
+		return { kind: 'malformed', id, reason: 'missing_field' };
+	}
+	if (!/^\d{1,2}$/.test(type)) {
+		return { kind: 'malformed', id, reason: 'bad_type' };
+	}
+	const rooms = to?.split(ROOM_SEPARATOR);
+	return { kind: 'entry', entry: { id, uid, nsp, type: Number(type), data: data ?? '', mark: parseMark(pub), rooms } };
+}
+
+interface KnownFields {
+	uid?: string;
+	nsp?: string;
+	type?: string;
+	data?: string;
+	pub?: string;
+	to?: string;
+}
+
+function readFields(fields: readonly unknown[]): KnownFields {
+	const found: KnownFields = {};
+	for (let i = 0; i + 1 < fields.length; i += 2) {
+		const name = fields[i];
+		const value = fields[i + 1];
+		if (typeof value !== 'string') {
+			continue;
+		}
+		// Fields of others are passed over; a name of Object.prototype's must not get far.
+		switch (name) {
+			case 'uid':
+			case 'nsp':
+			case 'type':
+			case 'data':
+			case 'pub':
+			case 'to':
+				found[name] = value;
+				break;
+			default:
+				break;
+		}
+	}
+	return found;
+}
+
+export function formatMark({ publisher, sequence }: PublisherMark): string {
+	return `${publisher} ${sequence}`;
+}
+
+function parseMark(text: string | undefined): PublisherMark | undefined {
+	const space = text?.indexOf(' ') ?? -1;
+	if (text === undefined || space < 1) {
+		return undefined;
+	}
+	const sequence = Number(text.slice(space + 1));
+	return Number.isSafeInteger(sequence) && sequence > 0 ? { publisher: text.slice(0, space), sequence } : undefined;
+}
+
+/** What `opts` of a message selects. */
+export interface EntryTarget {
+	readonly rooms: readonly string[];
+	readonly except: readonly string[];
+	readonly flags: Readonly<Record<string, unknown>>;
+}
+
+export interface EventPacket {
+	type: number;
+	data: unknown[];
+	id?: number;
+	nsp?: string;
+}
+
+export type EntryMessage =
+	| { readonly kind: 'broadcast'; readonly target: EntryTarget; readonly packet: EventPacket }
+	| { readonly kind: 'join' | 'leave'; readonly target: EntryTarget; readonly rooms: readonly string[] }
+	| { readonly kind: 'disconnect'; readonly target: EntryTarget; readonly close: boolean }
+	/** A type that official servers of other versions may put on the stream. */
+	| { readonly kind: 'other' };
+
+/** Decodes and checks `data`. The reason is a metric label. */
+export function decodeEntry(entry: EntryFields): EntryMessage | { readonly kind: 'malformed'; readonly reason: string } {
+	let data: unknown;
+	try {
+		data = entry.data.startsWith('{') ? JSON.parse(entry.data) : decode(Buffer.from(entry.data, 'base64'));
+	} catch (error) {
+		return { kind: 'malformed', reason: messageOf(error).includes('__proto__') ? 'prototype_key' : 'undecodable' };
+	}
+	if (!isRecord(data)) {
+		return { kind: 'malformed', reason: 'not_an_object' };
+	}
+	switch (entry.type) {
+		case ENTRY_TYPE.broadcast:
+			return checkBroadcast(data);
+		case ENTRY_TYPE.join:
+		case ENTRY_TYPE.leave: {
+			const target = parseTarget(data.opts);
+			return target && isRoomList(data.rooms)
+				? { kind: entry.type === ENTRY_TYPE.join ? 'join' : 'leave', target, rooms: data.rooms }
+				: { kind: 'malformed', reason: 'bad_rooms' };
+		}
+		case ENTRY_TYPE.disconnect: {
+			const target = parseTarget(data.opts);
+			return target ? { kind: 'disconnect', target, close: data.close === true } : { kind: 'malformed', reason: 'bad_rooms' };
+		}
+		default:
+			return { kind: 'other' };
+	}
+}
+
+function checkBroadcast(data: Record<string, unknown>): ReturnType<typeof decodeEntry> {
+	const target = parseTarget(data.opts);
+	const packet = data.packet;
+	if (target === undefined) {
+		return { kind: 'malformed', reason: 'bad_rooms' };
+	}
+	if (!isRecord(packet) || !isEvent(packet)) {
+		return { kind: 'malformed', reason: 'bad_packet' };
+	}
+	return { kind: 'broadcast', target, packet: packet as unknown as EventPacket };
+}
+
+/** A client closes its connection on what is no event, and would be sent it again each time that it comes back. */
+function isEvent({ type, data, id }: Record<string, unknown>): boolean {
+	if (
+		type !== EVENT_PACKET ||
+		!Array.isArray(data) ||
+		(id !== undefined && id !== null && !(Number.isSafeInteger(id) && Number(id) >= 0))
+	) {
+		return false;
+	}
+	const name: unknown = data[0];
+	return typeof name === 'number' || (typeof name === 'string' && !RESERVED.has(name));
+}
+
+function parseTarget(opts: unknown): EntryTarget | undefined {
+	if (!isRecord(opts) || !isRoomList(opts.rooms)) {
+		return undefined;
+	}
+	const except = opts.except ?? [];
+	return isRoomList(except) ? { rooms: opts.rooms, except, flags: isRecord(opts.flags) ? opts.flags : {} } : undefined;
+}
+
+/** Rooms are strings by type, but applications name them with numbers, too. */
+function isRoomList(value: unknown): value is string[] {
+	return Array.isArray(value) && value.every((room) => typeof room === 'string' || typeof room === 'number');
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+	return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

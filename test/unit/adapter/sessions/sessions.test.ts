@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SequenceTracker } from '../../../../src/adapter/dispatch/sequence-tracker.ts';
+import { encodeSafely, toPlainData } from '../../../../src/adapter/plain-data.ts';
+import { Semaphore } from '../../../../src/adapter/recovery/semaphore.ts';
+import { LiveSession, type SessionSocket } from '../../../../src/adapter/sessions/live-session.ts';
+import { decodeRecord } from '../../../../src/adapter/sessions/record.ts';
+import { RoomActivity } from '../../../../src/adapter/sessions/room-activity.ts';
+import { Sessions } from '../../../../src/adapter/sessions/sessions.ts';
+import type { SessionStore, SessionWrite } from '../../../../src/adapter/sessions/store.ts';
+import { createSilentLogger } from '../../../../src/base/log.ts';
+import { loadConfig } from '../../../../src/config/load.ts';
+import { createMetrics } from '../../../../src/metrics/registry.ts';
+import type { StreamOffset } from '../../../../src/stream/offset.ts';
+
+const at = (ms: number): StreamOffset => `${ms}-0` as StreamOffset;
+const socketOf = (id: string, data: unknown = {}): SessionSocket => ({ id, data, conn: {} as SessionSocket['conn'] });
+const nobody = (): void => undefined;
+
+test('a record keeps rooms with their times, data with binary, and what may have been on its way', () => {
+	const activity = new RoomActivity();
+	const session = new LiveSession('/n', 'pid', socketOf('sid', { at: new Date(5), bytes: Buffer.from([1]), name: 'x' }), activity);
+	session.join(['sid', 'a', 'b'], at(3));
+	session.join(['a'], at(4));
+	session.leave('b', at(6));
+	session.leave('never', at(6));
+	activity.note('a', at(5));
+	const record = decodeRecord(session.encode(at(9), at(8), nobody));
+	assert.deepEqual(record, {
+		nsp: '/n',
+		sid: 'sid',
+		pid: 'pid',
+		stays: [
+			{ room: 'b', from: at(3), to: at(6) },
+			{ room: 'sid', from: at(3), to: undefined },
+			{ room: 'a', from: at(3), to: undefined },
+		],
+		data: { at: new Date(5), bytes: Buffer.from([1]), name: 'x' },
+		at: at(9),
+		sentUpTo: at(6),
+		outsideAt: at(8),
+	});
+});
+
+test('records that are not ours are no records', () => {
+	for (const text of [
+		'',
+		'x',
+		'%%%',
+		Buffer.from([0xc0]).toString('base64'),
+		encodeSafely([1, 2, 3], nobody),
+		encodeSafely(['/', 's', 'p', [[{}]], '1-1', '1-1'], nobody),
+	]) {
+		assert.equal(decodeRecord(text), undefined);
+	}
+});
+
+test('data that can not travel costs its keys and nothing else', () => {
+	const cycle: Record<string, unknown> = { kept: [1, 'x', null, { deep: new Date(1) }], bytes: new Uint8Array([1]) };
+	cycle.self = cycle;
+	cycle.timer = setTimeout(nobody, 1).unref();
+	cycle.call = nobody;
+	cycle.big = 1n;
+	cycle.list = [nobody, 2];
+	const dropped: string[] = [];
+	assert.deepEqual(
+		toPlainData(cycle, (key) => dropped.push(key)),
+		{
+			kept: [1, 'x', null, { deep: new Date(1) }],
+			bytes: new Uint8Array([1]),
+			list: [null, 2],
+		},
+	);
+	assert.deepEqual(dropped.toSorted(), ['big', 'call', 'list', 'self', 'timer']);
+	assert.doesNotThrow(() => encodeSafely(cycle, nobody));
+	let deep: unknown = 'bottom';
+	for (let i = 0; i < 10_000; i++) {
+		deep = { deep };
+	}
+	assert.doesNotThrow(() => encodeSafely(deep, nobody));
+	assert.deepEqual(toPlainData(JSON.parse('{"__proto__":{"polluted":1}}'), nobody), {});
+});
+
+test('sequences: a repetition is a duplicate, a hole is a loss, a first number is neither', () => {
+	const tracker = new SequenceTracker();
+	const check = (sequence: number, publisher = 'p'): string => tracker.check({ publisher, sequence });
+	assert.deepEqual(
+		[check(5), check(6), check(6), check(5), check(9), check(10), check(1, 'q')],
+		['next', 'next', 'duplicate', 'duplicate', 'gap', 'next', 'next'],
+	);
+});
+
+test('a semaphore lets its number in, in order, and goes on past failures', async () => {
+	const semaphore = new Semaphore(2);
+	let running = 0;
+	let most = 0;
+	const order: number[] = [];
+	await Promise.allSettled(
+		Array.from({ length: 6 }, (_, i) =>
+			semaphore.run(async () => {
+				running++;
+				most = Math.max(most, running);
+				order.push(i);
+				await Promise.resolve();
+				running--;
+				if (i === 1) {
+					throw new Error('fails');
+				}
+			}),
+		),
+	);
+	assert.equal(most, 2);
+	assert.deepEqual(order, [0, 1, 2, 3, 4, 5]);
+});
+
+interface FakeStore extends SessionStore {
+	readonly written: SessionWrite[];
+	fail: boolean;
+	owned: boolean;
+}
+
+function fakeStore(): FakeStore {
+	const store: FakeStore = {
+		written: [],
+		fail: false,
+		owned: true,
+		write(writes, epoch) {
+			if (store.fail) {
+				return Promise.reject(new Error('away'));
+			}
+			store.written.push(...writes);
+			return Promise.resolve({ epoch, results: writes.map(() => (store.owned ? 'ok' : 'not-owner')) });
+		},
+		claim: () => Promise.resolve({ kind: 'none' }),
+		readEpoch: () => Promise.resolve('e'),
+		endEpoch: () => Promise.resolve('f'),
+	};
+	return store;
+}
+
+function createSessions(store: SessionStore, onLost = nobody): Sessions {
+	const { config } = loadConfig({ env: {}, flags: {}, cwd: '/nonexistent' });
+	return new Sessions({ store, config, metrics: createMetrics(), log: createSilentLogger(), cursor: () => at(7), onLost, onEpoch: nobody });
+}
+
+test('a join of a saved session holds delivery until it is saved too; a failing Redis holds it no longer', async (t) => {
+	const store = fakeStore();
+	const sessions = createSessions(store);
+	t.after(() => sessions.close());
+	sessions.open('/', 'pid', socketOf('sid'));
+	const session = sessions.find('/', 'sid');
+	assert.ok(session);
+	void sessions.join(session, ['sid', 'a']);
+	assert.equal(sessions.barrier(), undefined, 'nobody can come back to what was never saved');
+	await sessions.flush();
+	const joined = sessions.join(session, ['b']);
+	assert.ok(sessions.barrier());
+	await joined;
+	assert.equal(sessions.barrier(), undefined);
+	const last = store.written.at(-1);
+	assert.ok(last?.kind === 'save');
+	assert.deepEqual(
+		decodeRecord(last.record)?.stays.map(({ room }) => room),
+		['sid', 'a', 'b'],
+	);
+
+	store.fail = true;
+	await sessions.join(session, ['c']);
+	assert.equal(sessions.barrier(), undefined);
+	store.fail = false;
+	await sessions.flush();
+	const again = store.written.at(-1);
+	assert.ok(again?.kind === 'save');
+	assert.ok(
+		decodeRecord(again.record)?.stays.some(({ room }) => room === 'c'),
+		'what could not be saved is saved later',
+	);
+});
+
+test('who leaves for good is removed, who may come back is released, and a session that another worker took is given up', async () => {
+	const store = fakeStore();
+	const lost: string[] = [];
+	const sessions = createSessions(store, () => lost.push('lost'));
+	for (const name of ['a', 'b', 'c']) {
+		sessions.open('/', `pid-${name}`, socketOf(name));
+	}
+	await sessions.flush();
+	const [a, b] = [sessions.find('/', 'a'), sessions.find('/', 'b')];
+	assert.ok(a && b);
+	sessions.release(a);
+	sessions.remove(b);
+	sessions.remove(b);
+	await sessions.close();
+	assert.deepEqual(
+		store.written.slice(3).map(({ kind, pid }) => [kind, pid]),
+		[
+			['release', 'pid-a'],
+			['remove', 'pid-b'],
+		],
+	);
+	assert.equal(sessions.find('/', 'a'), undefined);
+	store.owned = false;
+	const c = sessions.find('/', 'c');
+	assert.ok(c);
+	void sessions.join(c, ['x']);
+	await sessions.flush();
+	assert.deepEqual(lost, ['lost']);
+	assert.equal(sessions.findByPid('pid-c'), undefined);
+});
+
+test('sessions abandoned while a write is under way leave nothing behind that later joins would wait for', async (t) => {
+	const store = fakeStore();
+	const answers: (() => void)[] = [];
+	const { write } = store;
+	store.write = async (writes, epoch) => {
+		await new Promise<void>((resolve) => answers.push(resolve));
+		return write(writes, epoch);
+	};
+	const answerAll = async (flushed: Promise<void>): Promise<void> => {
+		while (!(await Promise.race([flushed.then(() => true), new Promise((resolve) => setImmediate(resolve, false))]))) {
+			answers.shift()?.();
+		}
+	};
+	const sessions = createSessions(store);
+	t.after(() => sessions.close());
+	sessions.open('/', 'pid', socketOf('sid'));
+	await answerAll(sessions.flush());
+	const session = sessions.find('/', 'sid');
+	assert.ok(session);
+	void sessions.join(session, ['a']);
+	const flushed = sessions.flush();
+	assert.ok(sessions.barrier());
+	sessions.abandonAll();
+	assert.equal(sessions.barrier(), undefined);
+	await answerAll(flushed);
+	assert.equal(sessions.barrier(), undefined, 'the answer to a write of an abandoned session settles nothing');
+
+	sessions.open('/', 'pid-2', socketOf('sid-2'));
+	await answerAll(sessions.flush());
+	const next = sessions.find('/', 'sid-2');
+	assert.ok(next);
+	void sessions.join(next, ['a']);
+	assert.ok(sessions.barrier(), 'a join is waited for again');
+	await answerAll(sessions.flush());
+	assert.equal(sessions.barrier(), undefined);
+});
