@@ -38,6 +38,7 @@ function createInPodAdapter({ bus, log }: FleetAdapterDeps): FleetAdapter {
 		},
 		attach: () => undefined,
 		start: () => Promise.resolve(),
+		setDelivery: () => undefined,
 		reasons: () => [],
 		close: () => hub.close(),
 	};

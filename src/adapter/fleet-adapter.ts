@@ -7,6 +7,7 @@ import type { Config } from '../config/schema.ts';
 import type { Bus } from '../ipc/bus.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { RedisHandle } from '../redis/client.ts';
+import type { DeliveryMode } from './delivery.ts';
 
 export interface FleetAdapterDeps {
 	readonly config: Config;
@@ -25,6 +26,8 @@ export interface FleetAdapter extends Closable {
 	attach(io: Server): void;
 	/** Resolves when messages flow, or when Redis is found away (degraded). */
 	start(): Promise<void>;
+	/** How messages are to reach this worker, as the fleet agrees. */
+	setDelivery(mode: DeliveryMode): void;
 	/** Sentences for `/readyz`; empty when all is well. */
 	reasons(): readonly string[];
 }

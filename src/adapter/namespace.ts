@@ -6,23 +6,27 @@ import type { Namespace } from 'socket.io';
 import { Adapter, type BroadcastOptions, type ClusterMessage, type Session } from 'socket.io-adapter';
 import type { EntryMessage, EntryTarget, EventPacket } from '../stream/entry.ts';
 import { parseOffset } from '../stream/offset.ts';
-import type { HubNamespace } from './dispatch/deliveries.ts';
-import type { StreamHub } from './dispatch/dispatcher.ts';
-import type { Interest } from './follow/interest.ts';
-import type { OfficialAdapter, OutgoingMessage, RecoverableSocket } from './official.ts';
+import type { Delivery } from './delivery.ts';
+import type { LocalNamespace } from './dispatch/namespaces.ts';
+import type { Outbox } from './dispatch/outbox.ts';
+import { encodeMessage, type OfficialAdapter, type OutgoingMessage, type RecoverableSocket } from './official.ts';
+import type { Position } from './position.ts';
 import type { Recovery } from './recovery/restore.ts';
 import type { Requests } from './servers/requests.ts';
 import type { Room } from './sessions/record.ts';
 import type { Sessions } from './sessions/sessions.ts';
 
 export interface NamespaceDeps {
-	readonly hub: StreamHub;
-	readonly interest: Interest;
+	readonly outbox: Outbox;
+	readonly delivery: Delivery;
+	readonly position: Position;
 	/** Undefined when recovery is off. */
 	readonly recovery: Recovery | undefined;
 	readonly sessions: Sessions | undefined;
 	readonly requests: Requests;
-	readonly onClose: () => void;
+	/** Messages for these clients will never be on the log. */
+	onLost(sockets: readonly RecoverableSocket[]): void;
+	onClose(): void;
 }
 
 const EVENT_PACKET = 2;
@@ -33,36 +37,44 @@ const SOCKETS_LEAVE = 5;
 const DISCONNECT_SOCKETS = 6;
 const FETCH_SOCKETS = 7;
 
-/** Replaces methods of `adapter` in place and registers it with the hub. */
-export function hardenNamespace(adapter: OfficialAdapter, deps: NamespaceDeps): void {
+/** Replaces methods of `adapter` in place; what arrives for the namespace is given to what this answers. */
+export function hardenNamespace(adapter: OfficialAdapter, deps: NamespaceDeps): LocalNamespace {
 	const namespace = new StreamNamespace(adapter, deps);
 	replacePublishing(adapter, deps, namespace);
 	replaceRequests(adapter, deps);
+	replaceRooms(adapter, deps);
 	if (deps.sessions && deps.recovery) {
-		replaceRooms(adapter, deps.sessions, deps.recovery);
+		replaceSessions(adapter, deps.sessions, deps.recovery);
 	}
 	const close = adapter.close.bind(adapter);
 	adapter.close = () => {
-		deps.hub.remove(adapter.nsp.name);
-		deps.interest.onNamespace();
+		deps.delivery.leave(adapter.nsp.name);
 		deps.requests.close();
 		deps.onClose();
 		return close();
 	};
-	deps.hub.add(adapter.nsp.name, namespace);
-	reportRooms(adapter, deps);
+	return namespace;
 }
 
-/** The worker that reads the stream for this one is told what there is. */
-function reportRooms(adapter: OfficialAdapter, { interest }: NamespaceDeps): void {
+/** Messages of a namespace and of its rooms come while it has them. */
+function replaceRooms(adapter: OfficialAdapter, { delivery }: NamespaceDeps): void {
 	const nsp = adapter.nsp.name;
-	interest.onNamespace();
-	adapter.on('create-room', (room: Room) => interest.onRoom(nsp, room, true));
-	adapter.on('delete-room', (room: Room) => interest.onRoom(nsp, room, false));
+	const { addAll } = adapter;
+	void delivery.join(nsp);
+	let joined: Promise<void> | undefined;
+	adapter.on('create-room', (room: Room) => {
+		joined = delivery.join(nsp, room) ?? joined;
+	});
+	adapter.on('delete-room', (room: Room) => delivery.leave(nsp, room));
+	adapter.addAll = (id, rooms) => {
+		joined = undefined;
+		void addAll.call(adapter, id, rooms);
+		return joined;
+	};
 }
 
 /** Hands messages to the sockets of this worker; never publishes. */
-class StreamNamespace implements HubNamespace {
+class StreamNamespace implements LocalNamespace {
 	readonly #adapter: OfficialAdapter;
 	readonly #deps: NamespaceDeps;
 
@@ -90,9 +102,18 @@ class StreamNamespace implements HubNamespace {
 			case 'disconnect':
 				Adapter.prototype.disconnectSockets.call(this.#adapter, toOptions(message.target), message.close);
 				break;
+			case 'lost':
+				this.#deps.onLost(this.#socketsIn(message.target.rooms));
+				break;
 			case 'other':
 				break;
 		}
+	}
+
+	#socketsIn(rooms: readonly Room[]): RecoverableSocket[] {
+		const { nsp } = this.#adapter;
+		const ids = rooms.length === 0 ? [...nsp.sockets.keys()] : rooms.flatMap((room) => [...(this.#adapter.rooms.get(room) ?? [])]);
+		return ids.flatMap((id) => (nsp.sockets.get(id) ?? []) as unknown as RecoverableSocket);
 	}
 
 	#noteActivity(rooms: readonly Room[], offset: string): void {
@@ -126,17 +147,16 @@ function toOptions(target: EntryTarget): BroadcastOptions {
 }
 
 /** Messages to other servers go on the stream, and reach the sockets here when they come back from it. */
-function replacePublishing(adapter: OfficialAdapter, { hub }: NamespaceDeps, local: StreamNamespace): void {
+function replacePublishing(adapter: OfficialAdapter, { outbox, position }: NamespaceDeps, local: StreamNamespace): void {
 	const publish = (opts: BroadcastOptions, message: OutgoingMessage): void => {
-		const rooms = message.type === BROADCAST ? [...opts.rooms] : [];
-		// Encoding what can't be encoded throws here, at the caller, as it does without a cluster. The promise resolves at once.
-		void hub.own.withRooms(rooms, () => adapter.publishAndReturnOffset(message));
+		// Encoding what cannot be encoded throws here, at the caller, as it does without a cluster.
+		outbox.publish(encodeMessage(adapter, message), [...opts.rooms]);
 	};
 	const encodeOptions = ({ rooms, except, flags }: BroadcastOptions) => ({ rooms: [...rooms], except: [...(except ?? [])], flags });
 
 	adapter.broadcast = (packet, opts) => {
 		if (opts.flags?.local) {
-			local.broadcast(packet, opts, hub.cursor ?? '');
+			local.broadcast(packet, opts, position.cursor ?? '');
 			return;
 		}
 		publish(opts, { type: BROADCAST, data: { packet, opts: encodeOptions(opts) } });
@@ -187,7 +207,7 @@ function replaceRequests(adapter: OfficialAdapter, { requests }: NamespaceDeps):
 }
 
 /** Sessions follow the rooms of their client, and a client that comes back gets what it missed once its middlewares have passed. */
-function replaceRooms(adapter: OfficialAdapter, sessions: Sessions, recovery: Recovery): void {
+function replaceSessions(adapter: OfficialAdapter, sessions: Sessions, recovery: Recovery): void {
 	const nsp: Namespace = adapter.nsp;
 	const { addAll, del, delAll } = adapter;
 	adapter.on('delete-room', (room: Room) => sessions.activityOf(nsp.name).forget(room));
@@ -197,15 +217,15 @@ function replaceRooms(adapter: OfficialAdapter, sessions: Sessions, recovery: Re
 	adapter.addAll = (id, rooms) => {
 		const socket = nsp.sockets.get(id) as unknown as RecoverableSocket | undefined;
 		const session = sessions.find(nsp.name, id);
+		const joined = addAll.call(adapter, id, rooms);
 		if (socket?.pid !== undefined && rooms.has(id) && !connected.has(socket)) {
 			// Socket.IO joins the room of the socket's own id when it connects it: middlewares have passed, CONNECT follows.
 			connected.add(socket);
-			void addAll.call(adapter, id, rooms);
 			recovery.onConnect(adapter, socket, adapter.sids.get(id) ?? rooms);
-			return;
+			return joined;
 		}
-		void addAll.call(adapter, id, rooms);
-		return session && sessions.join(session, rooms);
+		const saved = session && sessions.join(session, rooms);
+		return joined && saved ? Promise.all([joined, saved]).then(() => undefined) : (joined ?? saved);
 	};
 	adapter.del = (id, room) => {
 		void del.call(adapter, id, room);

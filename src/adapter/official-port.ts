@@ -7,14 +7,12 @@ import type { Logger } from '../base/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { RedisHandle } from '../redis/client.ts';
 import type { ChannelListener, Subscriptions } from '../redis/subscriptions.ts';
-import type { EntryFields } from '../stream/entry.ts';
 
 export interface StreamPort {
 	/** Read by the official adapter: nothing to connect. */
 	readonly options: Readonly<Record<string, never>>;
 	duplicate(): StreamPort;
 	on(event: string, listener: (channel: Buffer, payload: Buffer) => void): void;
-	xadd(args: readonly unknown[]): Promise<string>;
 	/** Never resolves: entries reach the adapter's instances in order and one by one, not in the official loop. */
 	xread(): Promise<never>;
 	subscribe(channels: readonly string[]): void;
@@ -27,8 +25,6 @@ export interface StreamPortDeps {
 	readonly subscriptions: Subscriptions;
 	readonly metrics: Metrics;
 	readonly log: Logger;
-	/** Takes over what the official adapter wants to append. */
-	publish(fields: EntryFields): void;
 }
 
 export function createStreamPort(deps: StreamPortDeps): StreamPort {
@@ -46,10 +42,6 @@ export function createStreamPort(deps: StreamPortDeps): StreamPort {
 		},
 		subscribe(channels) {
 			latest = channels;
-		},
-		xadd(args) {
-			deps.publish(parseXaddArguments(args));
-			return Promise.resolve('');
 		},
 		xread: () => new Promise<never>(() => undefined),
 		async publish(channel, payload) {
@@ -70,13 +62,4 @@ export function createStreamPort(deps: StreamPortDeps): StreamPort {
 function toChannelListener(channel: string, listener: (channel: Buffer, payload: Buffer) => void): ChannelListener {
 	const name = Buffer.from(channel);
 	return (payload) => listener(name, payload);
-}
-
-/** `[stream, 'MAXLEN', '~', n, '*', field, value, ...]` */
-function parseXaddArguments(args: readonly unknown[]): EntryFields {
-	const found: Record<string, string> = {};
-	for (let i = args.indexOf('*') + 1; i + 1 < args.length; i += 2) {
-		found[String(args[i])] = String(args[i + 1]);
-	}
-	return { uid: found.uid ?? '', nsp: found.nsp ?? '', type: Number(found.type), data: found.data ?? '' };
 }

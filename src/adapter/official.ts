@@ -3,6 +3,7 @@ import { createAdapter } from '@socket.io/redis-streams-adapter';
 import type { Namespace, Socket } from 'socket.io';
 import type { Adapter, BroadcastOptions, ClusterMessage, ClusterResponse, Session } from 'socket.io-adapter';
 import type { RedisKeys } from '../redis/keys.ts';
+import type { EntryFields } from '../stream/entry.ts';
 import type { StreamPort } from './official-port.ts';
 import type { Room } from './sessions/record.ts';
 
@@ -20,6 +21,8 @@ export interface OfficialAdapter extends Omit<Adapter, 'nsp' | 'addAll' | 'del' 
 	restoreSession(pid: string, offset: string): Promise<Session | null>;
 	serverSideEmit(packet: unknown[]): Promise<unknown>;
 	publishAndReturnOffset(message: OutgoingMessage): Promise<string>;
+	/** The fields of an entry; throws when the data cannot be encoded. */
+	encode(message: OutgoingMessage & { readonly uid: string; readonly nsp: string }): { readonly data?: string };
 	publishResponse(requester: string, response: OutgoingResponse): void;
 	onMessage(message: ClusterMessage, offset?: string): void;
 	onResponse(response: ClusterResponse): void;
@@ -33,6 +36,12 @@ export type OfficialFactory = (nsp: Namespace) => OfficialAdapter;
 export function createOfficialFactory(port: StreamPort, keys: RedisKeys): OfficialFactory {
 	const create: (nsp: Namespace) => unknown = createAdapter(port, { streamName: keys.stream, channelPrefix: keys.channels });
 	return (nsp) => create(nsp) as OfficialAdapter;
+}
+
+/** A message as it stands on the log. Throws when it cannot be encoded. */
+export function encodeMessage(adapter: OfficialAdapter, { type, data }: OutgoingMessage): EntryFields {
+	const { uid, nsp } = adapter;
+	return { uid, nsp: nsp.name, type, data: adapter.encode({ uid, nsp: nsp.name, type, data }).data ?? '' };
 }
 
 /** The channel that all servers with a namespace listen on, as the official adapter names it. */

@@ -1,4 +1,8 @@
-/** The Redis Streams adapter of one worker, put together: reader, dispatcher, publisher, sessions, recovery, membership. */
+/**
+ * The Redis Streams adapter of one worker, put together from parts that exist, in one direction:
+ *
+ *   position, namespaces -> outbox -> dispatcher -> delivery -> sessions -> recovery -> an official adapter for each namespace
+ */
 import { randomUUID } from 'node:crypto';
 import type { Namespace, Server } from 'socket.io';
 import type { Adapter } from 'socket.io-adapter';
@@ -10,17 +14,18 @@ import { persevere } from '../redis/persevere.ts';
 import { countSubscribers, Subscriptions } from '../redis/subscriptions.ts';
 import { readStreamInfo } from '../stream/info.ts';
 import { STREAM_START, type StreamOffset } from '../stream/offset.ts';
-import { createPublisher, type Publisher } from '../stream/publisher.ts';
-import { readRange } from '../stream/reader.ts';
-import { type HubGap, StreamHub, type StreamHubDeps } from './dispatch/dispatcher.ts';
+import { createPublisher, retentionMsOf } from '../stream/publisher.ts';
+import { Delivery, type DeliveryMode } from './delivery.ts';
+import { type DeliveryGap, Dispatcher } from './dispatch/dispatcher.ts';
+import { LocalNamespaces } from './dispatch/namespaces.ts';
+import { Outbox } from './dispatch/outbox.ts';
+import { Ticker } from './dispatch/ticker.ts';
 import { closePaced, cutConnection, type EngineConnection, silence } from './ending.ts';
 import type { FleetAdapter, FleetAdapterDeps } from './fleet-adapter.ts';
-import { Carrier } from './follow/carrier.ts';
 import { hardenNamespace } from './namespace.ts';
-import { createOfficialFactory, type OfficialAdapter, requestChannelOf, responseChannelOf } from './official.ts';
+import { createOfficialFactory, type OfficialAdapter, type RecoverableSocket, requestChannelOf, responseChannelOf } from './official.ts';
 import { createStreamPort } from './official-port.ts';
-import { OlderEntries } from './recovery/older-entries.ts';
-import { RecentEntries } from './recovery/recent-entries.ts';
+import { Position } from './position.ts';
 import { Recovery } from './recovery/restore.ts';
 import { RetentionWatch } from './recovery/retention.ts';
 import { type Departure, Members } from './servers/members.ts';
@@ -30,10 +35,7 @@ import { createSessionStore } from './sessions/store.ts';
 import { Takeover } from './sessions/takeover.ts';
 import { SlowConsumers } from './slow-consumers.ts';
 
-/** Of each worker, for what its clients may have missed. Above it, what is older is read again when someone needs it. */
-const RECENT_MAX_BYTES = 32 * 1024 * 1024;
 const START_TIMEOUT_MS = 5000;
-const MAX_CATCH_UP_ENTRIES = 200_000;
 
 export function createStreamFleet(deps: FleetAdapterDeps, redis: RedisHandle): FleetAdapter {
 	return new StreamFleet(deps, redis);
@@ -47,80 +49,78 @@ class StreamFleet implements FleetAdapter {
 	readonly #stop = new AbortController();
 	readonly #parts: Lifecycle;
 	readonly #adapters = new Map<string, { adapter: OfficialAdapter; requests: Requests }>();
-	readonly #hub: StreamHub;
-	readonly #publisher: Publisher;
+	readonly #position = new Position();
+	readonly #namespaces: LocalNamespaces;
+	readonly #outbox: Outbox;
+	readonly #dispatcher: Dispatcher;
+	readonly #ticker: Ticker;
+	readonly #delivery: Delivery;
 	readonly #subscriptions: Subscriptions;
 	readonly #members: Members;
-	readonly #carrier: Carrier;
 	readonly #sessions: Sessions | undefined;
 	readonly #recovery: Recovery | undefined;
-	readonly #recent = new RecentEntries(RECENT_MAX_BYTES, STREAM_START);
 	readonly #store;
 	readonly #slowConsumers: SlowConsumers;
 	readonly #retention: RetentionWatch;
+	#epoch: string | undefined;
 
 	constructor(deps: FleetAdapterDeps, redis: RedisHandle) {
 		const { config, metrics, log, bus, owner } = deps;
 		const worker = randomUUID();
 		const keys = redisKeysOf(config);
+		const position = this.#position;
 		this.#deps = deps;
 		this.#redis = redis;
 		this.#keys = keys;
 		this.#parts = new Lifecycle(log);
 		this.#subscriptions = this.#parts.add('subscriptions', new Subscriptions(redis, log, metrics));
-		this.#hub = this.#parts.add(
+		const namespaces = new LocalNamespaces(metrics, log);
+		this.#namespaces = namespaces;
+		this.#ticker = new Ticker({ redis, keys, position, retentionMs: retentionMsOf(config), log });
+		this.#outbox = this.#parts.add(
+			'outbox',
+			new Outbox({ position, namespaces, bus, log, onOutside: (nsp, isOutside) => this.#sessions?.noteOutside(nsp, isOutside) }, (events) =>
+				createPublisher({ redis, config, metrics, log, events }),
+			),
+		);
+		this.#dispatcher = this.#parts.add(
 			'dispatcher',
-			new StreamHub({
+			new Dispatcher({
 				config,
 				metrics,
-				log,
-				catchUp: (from, to) => this.#catchUp(from, to),
-				barrier: () => this.#sessions?.barrier(),
-				onOutside: (nsp, isOutside) => this.#sessions?.noteOutside(nsp, isOutside),
-				share: (messages) => this.#carrier.share(messages),
-				interest: () => this.#carrier.interest.token,
-				onEntry: (entry) => this.#recovery && this.#recent.append(entry),
-				onQuietBatch: (batch) => this.#recovery && this.#recent.appendBatch(batch),
-				onHole: (cursor) => this.#recent.reset(cursor),
+				position,
+				namespaces,
+				outbox: this.#outbox,
 				onGap: (reason, cursor) => this.#onGap(reason, cursor),
 			}),
 		);
-		this.#publisher = this.#parts.add(
-			'publisher',
-			createPublisher({
-				redis,
-				config,
-				metrics,
-				log,
-				events: { onPublished: (mark) => this.#hub.own.onPublished(mark), onLate: (mark) => this.#hub.own.onPublishLate(mark) },
-			}),
-		);
-		this.#hub.own.setPublisher(this.#publisher);
-		this.#carrier = this.#parts.add(
-			'reader',
-			new Carrier({
-				bus,
-				redis,
-				stream: keys.stream,
-				metrics,
-				log,
-				cursor: () => this.#hub.cursor,
-				rooms: () => [...this.#hub.namespaces].map(([nsp, { rooms }]) => [nsp, rooms.keys()] as const),
-				isConcerned: (entry) => this.#hub.isConcerned(entry),
-				onBatch: (batch) => this.#hub.receive(batch),
-				onGap: (reason, cursor) => this.#hub.skipTo(reason, cursor),
-				onLocal: (messages) => this.#hub.own.receiveLocal(messages),
-			}),
+		this.#delivery = this.#parts.add(
+			'delivery',
+			new Delivery(
+				{
+					redis,
+					stream: keys.stream,
+					retentionMs: retentionMsOf(config),
+					position,
+					dispatcher: this.#dispatcher,
+					ticker: this.#ticker,
+					metrics,
+					log,
+					onTick: (last, epoch) => this.#onEpoch(last, epoch),
+				},
+				config.delivery === 'follow' ? 'follow' : 'routed',
+			),
 		);
 		this.#members = this.#parts.add('membership', new Members({ redis, keys, subscriptions: this.#subscriptions, bus, log, owner }));
 		this.#members.onLeft((name, nodes, departure) => this.#onMemberLeft(name, nodes, departure));
 		this.#store = createSessionStore(redis, keys, worker);
 		if (config.recovery) {
 			({ sessions: this.#sessions, recovery: this.#recovery } = this.#createRecovery(worker));
+			this.#dispatcher.setBarrier(this.#sessions);
 		}
 		this.#slowConsumers = this.#parts.add('slow consumers', new SlowConsumers({ maxBufferedBytes: config.maxBufferedBytes, metrics, log }));
 		const factory = createOfficialFactory(
-			createStreamPort({ redis, subscriptions: this.#subscriptions, metrics, log, publish: (fields) => this.#hub.own.publish(fields) }),
+			createStreamPort({ redis, subscriptions: this.#subscriptions, metrics, log }),
 			keys,
 		);
 		const create = (nsp: Namespace): Adapter => this.#createNamespace(factory(nsp));
@@ -130,7 +130,7 @@ class StreamFleet implements FleetAdapter {
 		};
 		this.#retention = this.#parts.add(
 			'retention',
-			new RetentionWatch({ redis, stream: keys.stream, config, metrics, log, isResponsible: () => this.#carrier.isReading }),
+			new RetentionWatch({ redis, stream: keys.stream, config, metrics, log, isResponsible: () => bus.peers().every((slot) => slot > bus.slot) }),
 		);
 	}
 
@@ -154,10 +154,14 @@ class StreamFleet implements FleetAdapter {
 	}
 
 	reasons(): readonly string[] {
-		const waiting = this.#hub.cursor === undefined ? 'the stream has not been read yet' : undefined;
-		return [this.#redis.problem() ?? waiting, this.#publisher.problem(), this.#retention.problem()].filter(
+		const waiting = this.#position.cursor === undefined ? 'the stream has not been read yet' : undefined;
+		return [this.#redis.problem() ?? waiting, this.#outbox.problem(), this.#retention.problem()].filter(
 			(reason) => reason !== undefined,
 		);
+	}
+
+	setDelivery(mode: DeliveryMode): void {
+		this.#delivery.setMode(mode);
 	}
 
 	close(): Promise<void> {
@@ -176,9 +180,9 @@ class StreamFleet implements FleetAdapter {
 				config,
 				metrics,
 				log,
-				cursor: () => this.#hub.cursor ?? STREAM_START,
+				position: this.#position,
 				onLost: ({ socket }) => cutConnection(socket.conn),
-				onEpoch: () => this.#onGap('epoch', this.#hub.cursor ?? STREAM_START),
+				onEpoch: () => this.#onGap('epoch', this.#position.cursor ?? STREAM_START),
 			}),
 		);
 		const release = async (pid: string): Promise<void> => {
@@ -191,14 +195,16 @@ class StreamFleet implements FleetAdapter {
 		};
 		const takeover = this.#parts.add('takeover', new Takeover({ redis, keys, subscriptions: this.#subscriptions, log, worker, release }));
 		const recovery = new Recovery({
-			hub: this.#hub,
+			position: this.#position,
+			outbox: this.#outbox,
+			namespaces: this.#namespaces,
+			delivery: this.#delivery,
 			sessions,
 			store: this.#store,
-			recent: this.#recent,
-			older: new OlderEntries(redis, keys.stream, this.#recent),
 			config,
 			metrics,
 			log,
+			tickNow: () => this.#ticker.tickNow(),
 			takeOver: (owner, pid) => takeover.ask(owner, pid),
 		});
 		return { sessions, recovery };
@@ -214,20 +220,24 @@ class StreamFleet implements FleetAdapter {
 			log,
 			countServers: () => countSubscribers(this.#redis.commands, requestChannelOf(this.#keys, name)),
 		});
-		hardenNamespace(adapter, {
-			hub: this.#hub,
-			interest: this.#carrier.interest,
+		const namespace = hardenNamespace(adapter, {
+			outbox: this.#outbox,
+			delivery: this.#delivery,
+			position: this.#position,
 			recovery: this.#recovery,
 			sessions: this.#sessions,
 			requests,
+			onLost: (sockets) => this.#onLost(name, sockets),
 			onClose: () => {
 				this.#adapters.delete(name);
+				this.#namespaces.remove(name);
 				this.#members.unregister(name);
 				// The official adapter leaves them behind, and the server would go on counting as one that answers.
 				this.#subscriptions.remove(requestChannelOf(this.#keys, name));
 				this.#subscriptions.remove(responseChannelOf(this.#keys, name, adapter.uid));
 			},
 		});
+		this.#namespaces.add(name, namespace);
 		this.#adapters.set(name, { adapter, requests });
 		this.#members.register(name, adapter.uid);
 		return adapter as unknown as Adapter;
@@ -237,20 +247,13 @@ class StreamFleet implements FleetAdapter {
 	async #begin(): Promise<void> {
 		const info = await this.#untilDone('begin', () => readStreamInfo(this.#redis.commands, this.#keys.stream));
 		if (info) {
-			this.#recent.reset(info.last);
-			this.#hub.begin(info.last);
+			this.#dispatcher.begin(info.last);
 			if (this.#connections().size > 0) {
 				// Redis was slow, or away: what the fleet has sent since they connected is missing for them.
 				this.#onGap('late_start', info.last);
 			}
-			this.#carrier.start();
+			this.#delivery.start();
 		}
-	}
-
-	async #catchUp(from: StreamOffset, to: StreamOffset): ReturnType<StreamHubDeps['catchUp']> {
-		const range = { from, to, maxEntries: MAX_CATCH_UP_ENTRIES };
-		const found = await this.#untilDone('catch_up', () => readRange(this.#redis.commands, this.#keys.stream, range));
-		return { entries: found?.entries ?? [], complete: found === undefined || (found.complete && !found.cut) };
 	}
 
 	#untilDone<T>(reason: string, work: () => Promise<T>): Promise<T | undefined> {
@@ -259,11 +262,10 @@ class StreamFleet implements FleetAdapter {
 	}
 
 	/** Clients of this worker have a hole in what they saw: they are told by being sent away and not recovered. */
-	#onGap(reason: HubGap, cursor: StreamOffset): void {
+	#onGap(reason: DeliveryGap, cursor: StreamOffset): void {
 		const { metrics, log } = this.#deps;
 		metrics.inc('socketfleet_stream_gap_total', { reason }, 1);
 		log.warn({ reason, cursor }, 'entries of the stream are lost: clients are asked to connect again');
-		this.#recent.reset(cursor);
 		this.#recovery?.dropHeld();
 		if (reason === 'rewound' || reason === 'epoch') {
 			this.#sessions?.abandonAll();
@@ -278,6 +280,32 @@ class StreamFleet implements FleetAdapter {
 			silence(connection);
 		}
 		void closePaced([...connections], this.#stop.signal);
+	}
+
+	/** The log was set back: some worker, or a script, has found out. */
+	#onEpoch(last: StreamOffset, epoch: string): void {
+		const known = this.#epoch;
+		this.#epoch = epoch;
+		if (known !== undefined && known !== epoch && this.#sessions?.epoch !== epoch) {
+			this.#sessions?.setEpoch(epoch);
+			this.#dispatcher.skipTo('epoch', last);
+		}
+	}
+
+	/** Messages for these clients were given up before Redis took them. Who is in the pod that did has been given them all the same. */
+	#onLost(nsp: string, sockets: readonly RecoverableSocket[]): void {
+		for (const { id, conn } of sockets) {
+			const session = this.#sessions?.find(nsp, id);
+			if (session) {
+				this.#sessions?.remove(session);
+			}
+			silence(conn);
+		}
+		this.#deps.metrics.inc('socketfleet_stream_gap_total', { reason: 'lost' }, 1);
+		void closePaced(
+			sockets.map(({ conn }) => conn),
+			this.#stop.signal,
+		);
 	}
 
 	/** Of every client that is connected to a namespace here. */

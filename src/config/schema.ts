@@ -255,6 +255,13 @@ export const OPTIONS = {
 		1000,
 		24 * HOUR_MS,
 	),
+	delivery: {
+		group: 'Delivery',
+		type: 'enum',
+		default: 'auto',
+		values: ['auto', 'follow'],
+		doc: 'How messages reach the workers. `auto`: Redis pushes each message to the workers that have someone for it. `follow`: each worker reads the whole stream; for a fleet with plain Socket.IO servers on its stream, and before going back a version.',
+	},
 	streamMaxEntries: {
 		group: 'Delivery',
 		type: 'integer',

@@ -1,6 +1,5 @@
 /** A request, from whichever side -> entries of the stream. Pure; shared by the library, the HTTP API and the CLI. */
 import type { EmitterEntry } from '../stream/append.ts';
-import { formatRooms } from '../stream/entry.ts';
 import { encodeBinary, encodePlain, surveyPayload, UNFIT_TEXTS } from './payload.ts';
 import type { DisconnectRequest, EmitBatch, EmitMessage, RoomsRequest } from './schema.ts';
 import { checkDisconnectRequest, checkEmitBatch, checkEmitMessage, checkRoomsRequest, type Problem } from './validate.ts';
@@ -87,7 +86,7 @@ function encodeEmit(message: EmitMessage): { readonly entry: EmitterEntry } | { 
 		entry: {
 			nsp,
 			type: WIRE_TYPES.broadcast,
-			to: message.rooms && formatRooms(message.rooms),
+			rooms: message.rooms ?? [],
 			data: survey === 'binary' ? encodeBinary(data) : encodePlain(data),
 			...(message.idempotencyKey === undefined ? {} : { onceKey: message.idempotencyKey }),
 		},
@@ -137,5 +136,5 @@ function reachOfSelection(
 
 function buildCommand(type: string, request: RoomsRequest | DisconnectRequest, rest: object): EmitterEntry {
 	const opts = { rooms: request.rooms ?? [], except: request.except ?? [], flags: {} };
-	return { nsp: request.namespace ?? DEFAULT_NAMESPACE, type, data: encodePlain({ opts, ...rest }) };
+	return { nsp: request.namespace ?? DEFAULT_NAMESPACE, type, rooms: opts.rooms, data: encodePlain({ opts, ...rest }) };
 }

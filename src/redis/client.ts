@@ -8,10 +8,12 @@ import type { Logger } from '../base/log.ts';
 import type { Config } from '../config/schema.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import { keyPrefixOf } from './keys.ts';
-import { buildConnectionOptions, parseRedisTarget, type RedisTarget } from './options.ts';
+import { buildConnectionOptions, type ConnectionOptions, parseRedisTarget, type RedisAddress, type RedisTarget } from './options.ts';
 import { describeRedisError, findVersionProblem } from './problems.ts';
 
 export type RedisConnection = Redis | Cluster;
+/** A connection to one server. */
+export type SubscriberConnection = Redis;
 export type RedisState = 'ready' | 'away';
 
 export interface RedisHandle extends Closable {
@@ -19,6 +21,11 @@ export interface RedisHandle extends Closable {
 	readonly commands: RedisConnection;
 	/** A connection of its own, for a blocking read or for subscriptions (`queue`: commands wait until it is up). */
 	duplicate(role: string, options?: { readonly queue?: boolean; readonly commandTimeoutMs?: number }): RedisConnection;
+	/**
+	 * A connection for subscriptions that is not repaired when it breaks: who uses it must know. In a Cluster it leads to the master that has
+	 * `key`. Rejects when it cannot be had; ends with `close`.
+	 */
+	openSubscriber(role: string, key: string): Promise<SubscriberConnection>;
 	/** `socketfleet:<fleet>` */
 	readonly keyPrefix: string;
 	state(): RedisState;
@@ -49,6 +56,14 @@ export function createRedis(config: Config, log: Logger, metrics?: Metrics): Red
 		commands,
 		keyPrefix: keyPrefixOf(config),
 		duplicate: (role, options = {}) => open(role, options.queue ?? false, options.commandTimeoutMs),
+		async openSubscriber(role, key) {
+			const connection = createSubscriber(config, target, role, config.redisMode === 'cluster' ? await masterOf(commands, key) : undefined);
+			owned.add(connection);
+			connection.once('end', () => owned.delete(connection));
+			connection.on('error', (error: unknown) => monitor.onError(role, error));
+			await connection.connect();
+			return connection;
+		},
 		state: () => monitor.state,
 		onState: (listener) => monitor.onState(listener),
 		problem: () => monitor.problem,
@@ -77,16 +92,43 @@ function openConnection(config: Config, target: RedisTarget, role: string, queue
 				clusterRetryStrategy: (attempt) => backoffMs(attempt - 1, { minMs: 100, maxMs: 2000 }),
 			});
 		case 'sentinel':
-			return new Redis({
-				...options,
-				sentinels: [...target.addresses],
-				name: config.redisSentinelName,
-				sentinelRetryStrategy: (attempt) => backoffMs(attempt - 1, { minMs: 100, maxMs: 2000 }),
-				...(target.tls && options.tls ? { sentinelTLS: options.tls, enableTLSForSentinelMode: true } : {}),
-			});
+			return new Redis({ ...options, ...sentinelOptions(config, target, options.tls) });
 		case 'standalone':
 			return new Redis({ ...options, ...target.addresses[0] });
 	}
+}
+
+function sentinelOptions(config: Config, target: RedisTarget, tls: ConnectionOptions['tls']): ConnectionOptions {
+	return {
+		sentinels: [...target.addresses],
+		name: config.redisSentinelName,
+		sentinelRetryStrategy: (attempt) => backoffMs(attempt - 1, { minMs: 100, maxMs: 2000 }),
+		...(target.tls && tls ? { sentinelTLS: tls, enableTLSForSentinelMode: true } : {}),
+	};
+}
+
+function createSubscriber(config: Config, target: RedisTarget, role: string, node: RedisAddress | undefined): Redis {
+	const options = {
+		...buildConnectionOptions(config, target, role),
+		lazyConnect: true,
+		autoResubscribe: false,
+		retryStrategy: () => null,
+	};
+	if (config.redisMode !== 'sentinel') {
+		return new Redis({ ...options, ...(node ?? target.addresses[0]) });
+	}
+	return new Redis({ ...options, ...sentinelOptions(config, target, options.tls) });
+}
+
+/** Where the slot of `key` lives now. */
+async function masterOf(commands: RedisConnection, key: string): Promise<RedisAddress> {
+	const slot = Number(await commands.cluster('KEYSLOT', key));
+	const found = (await commands.cluster('SLOTS')).find(([first, last]) => first <= slot && slot <= last);
+	const master: unknown = found?.[2];
+	if (!Array.isArray(master)) {
+		throw new Error(`no node of the Redis Cluster has the slot ${slot}`);
+	}
+	return { host: String(master[0]), port: Number(master[1]) };
 }
 
 /** Watches one connection; tells the log and the metrics about each change once, in a sentence. */

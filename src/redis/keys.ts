@@ -9,6 +9,8 @@ export interface RedisKeys {
 	readonly channels: string;
 	/** Pub/sub channel on which workers say that they live. */
 	readonly members: string;
+	/** Hash of where the stream begins and ends, see tick-script.ts. */
+	readonly bounds: string;
 	/** Counts rewinds of the stream: what a session was saved under must still be the present. */
 	readonly epoch: string;
 	session(pid: string): string;
@@ -35,6 +37,7 @@ export function redisKeysOf(config: Pick<Config, 'fleet' | 'redisMode'>): RedisK
 		stream: `${prefix}:stream`,
 		channels: `${prefix}:channel`,
 		members: `${prefix}:members`,
+		bounds: `${prefix}:bounds`,
 		epoch: `${prefix}:epoch`,
 		session: (pid) => `${prefix}:session:${pid}`,
 		publisher: (id) => `${prefix}:publisher:${id}`,

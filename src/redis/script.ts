@@ -25,3 +25,8 @@ export function createScript(lua: string): Script {
 		},
 	};
 }
+
+/** In a Cluster only sharded channels live where the keys do; all others are told to every node. */
+export function publishCommandOf(connection: Pick<RedisConnection, 'isCluster'>): 'PUBLISH' | 'SPUBLISH' {
+	return connection.isCluster ? 'SPUBLISH' : 'PUBLISH';
+}

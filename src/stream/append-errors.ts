@@ -17,6 +17,9 @@ export function unknownOutcome(why: string): AppError {
 /** What a failed command says about what it wrote. */
 export function describeWriteFailure(error: unknown): AppError {
 	const message = messageOf(error);
+	if (message.startsWith('NOTROUTED')) {
+		return new AppError('ERR_UNREACHABLE', `it is on the stream, but Redis refused to pass it on to the workers: ${message}`, { cause: error });
+	}
 	if (error instanceof Error && error.name === 'ReplyError') {
 		return new AppError('ERR_REDIS', `not written: Redis refused it: ${message}`, { cause: error });
 	}

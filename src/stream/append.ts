@@ -1,6 +1,9 @@
 /** What an entry writer appends: entries in groups, the arguments of the append script, and what its answer says. Pure. */
 import { createHash } from 'node:crypto';
 import { AppError } from '../base/errors.ts';
+import { formatRooms } from './entry.ts';
+import { routesOf } from './route.ts';
+import { RouteArguments } from './route-script.ts';
 
 /** One entry in the wire format of the official streams adapter; `uid` is always `emitter`. */
 export interface EmitterEntry {
@@ -9,8 +12,8 @@ export interface EmitterEntry {
 	readonly type: string;
 	/** JSON, or base64 of msgpack when it holds binary. */
 	readonly data: string;
-	/** Its rooms in the form of `formatRooms`, so that readers that have none of them need not look into `data`. */
-	readonly to?: string | undefined;
+	/** Whom it is for; none: everyone in the namespace. */
+	readonly rooms: readonly string[];
 	/** Written once within the window of the writer. */
 	readonly onceKey?: string;
 }
@@ -34,25 +37,30 @@ export interface Group {
 	reject(error: AppError): void;
 }
 
-/** Keys and arguments of the append script, behind its length cap and window; see entry-script.ts for their order. */
+/**
+ * Keys and arguments of the append script, behind its first three arguments; see append-script.ts for their order. `bounds`: the key of the
+ * log's bounds; undefined when plain servers read the log and nothing is routed.
+ */
 export function buildAppend(
 	groups: readonly Group[],
 	stream: string,
+	bounds: string | undefined,
 ): { readonly keys: readonly string[]; readonly args: readonly (string | number)[] } {
-	const keys = [stream];
+	const routed = new RouteArguments([stream, bounds ?? stream]);
 	const args: (string | number)[] = [];
 	for (const group of groups) {
 		args.push(group.entries.length);
-		for (const { nsp, type, data, to = '', onceKey } of group.entries) {
+		for (const { nsp, type, data, rooms, onceKey } of group.entries) {
+			args.push(nsp, type, data, formatRooms(rooms) ?? '');
 			if (onceKey === undefined) {
-				args.push(nsp, type, data, to, 0, '');
+				args.push(0, '');
 			} else {
-				keys.push(onceKeyOf(stream, onceKey));
-				args.push(nsp, type, data, to, keys.length, digestOf(nsp, type, data));
+				args.push(routed.keys.push(onceKeyOf(stream, onceKey)), digestOf(nsp, type, data));
 			}
+			routed.add(args, bounds === undefined ? [] : routesOf(stream, nsp, rooms));
 		}
 	}
-	return { keys, args };
+	return { keys: routed.keys, args };
 }
 
 /** In Redis Cluster the key must live where the stream does: the stream's name is its hash tag. */

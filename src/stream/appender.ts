@@ -2,7 +2,7 @@
 import { sleep, withDeadline } from '../base/deadline.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Closable } from '../base/lifecycle.ts';
-import { createScript } from '../redis/script.ts';
+import { createScript, publishCommandOf } from '../redis/script.ts';
 import { openWriterClient, type RedisSource, type WriterClient } from '../redis/writer-client.ts';
 import { buildAppend, type EmitterEntry, type Group, type Receipt, settle, settleAll } from './append.ts';
 import { describeWriteFailure, notWritten, unknownOutcome } from './append-errors.ts';
@@ -21,6 +21,8 @@ export interface EntryWriter extends Closable {
 export interface EntryWriterOptions {
 	readonly redis: RedisSource;
 	readonly stream: string;
+	/** Key of the log's bounds, with which a fleet's entries are routed; undefined: plain servers read the log. */
+	readonly bounds: string | undefined;
 	/** Length cap given with each append. */
 	readonly maxEntries: number;
 	/** How long a call may take, all told. */
@@ -163,9 +165,10 @@ class RedisEntryWriter implements EntryWriter {
 	}
 
 	#append(groups: readonly Group[]): Promise<unknown> {
-		const { stream, maxEntries, onceWindowMs } = this.#options;
-		const { keys, args } = buildAppend(groups, stream);
-		return SCRIPT.run(this.#client, keys, [maxEntries, onceWindowMs, ...args]);
+		const { stream, bounds, maxEntries, onceWindowMs } = this.#options;
+		const { keys, args } = buildAppend(groups, stream, bounds);
+		const publish = bounds === undefined ? '' : publishCommandOf(this.#client);
+		return SCRIPT.run(this.#client, keys, [maxEntries, onceWindowMs, publish, ...args]);
 	}
 
 	/** One timer for all: deadlines are as long for every group, so the oldest is the first. */

@@ -7,8 +7,11 @@ import { decode } from '@msgpack/msgpack';
 import { messageOf } from '../base/errors.ts';
 import { parseOffset, type StreamOffset } from './offset.ts';
 
-/** Values of `type` that travel by the stream, from socket.io-adapter's `MessageType`. */
-export const ENTRY_TYPE = { broadcast: 3, join: 4, leave: 5, disconnect: 6 } as const;
+/**
+ * Values of `type` that travel by the stream, from socket.io-adapter's `MessageType`. `lost` is ours: messages for these rooms were given up
+ * before Redis took them. Official servers ignore types that they do not know.
+ */
+export const ENTRY_TYPE = { broadcast: 3, join: 4, leave: 5, disconnect: 6, lost: 90 } as const;
 
 export interface EntryFields {
 	readonly uid: string;
@@ -35,6 +38,10 @@ export interface MalformedEntry {
 	readonly kind: 'malformed';
 	readonly id: StreamOffset;
 	readonly reason: string;
+}
+
+export function idOf(item: ParsedEntry | { readonly kind: string; readonly id: StreamOffset }): StreamOffset {
+	return 'entry' in item ? item.entry.id : item.id;
 }
 
 /** Socket.IO fires these itself: a client takes them from no server, and ours writes none. */
@@ -74,6 +81,36 @@ export function parseEntry(raw: unknown): ParsedEntry | undefined {
 	}
 	const rooms = to?.split(ROOM_SEPARATOR);
 	return { kind: 'entry', entry: { id, uid, nsp, type: Number(type), data: data ?? '', mark: parseMark(pub), rooms } };
+}
+
+/** What a channel brings: `id`, `uid`, `nsp`, `type`, `pub` and `data`, each but the last ended by a zero. Undefined: not from our scripts. */
+export function parsePush(payload: string): ParsedEntry | undefined {
+	const parts: string[] = [];
+	let at = 0;
+	while (parts.length < 5) {
+		const end = payload.indexOf('\0', at);
+		if (end < 0) {
+			return undefined;
+		}
+		parts.push(payload.slice(at, end));
+		at = end + 1;
+	}
+	const [id, uid = '', nsp = '', type = '', pub] = parts;
+	const offset = parseOffset(id);
+	if (offset === undefined) {
+		return undefined;
+	}
+	return /^\d{1,2}$/.test(type)
+		? {
+				kind: 'entry',
+				entry: { id: offset, uid, nsp, type: Number(type), data: payload.slice(at), mark: parseMark(pub), rooms: undefined },
+			}
+		: { kind: 'malformed', id: offset, reason: 'bad_type' };
+}
+
+/** Those without an id are left out: they cannot be told from others. */
+export function parseEntries(raws: readonly unknown[]): readonly ParsedEntry[] {
+	return raws.map(parseEntry).filter((parsed) => parsed !== undefined);
 }
 
 interface KnownFields {
@@ -141,6 +178,8 @@ export type EntryMessage =
 	| { readonly kind: 'broadcast'; readonly target: EntryTarget; readonly packet: EventPacket }
 	| { readonly kind: 'join' | 'leave'; readonly target: EntryTarget; readonly rooms: readonly string[] }
 	| { readonly kind: 'disconnect'; readonly target: EntryTarget; readonly close: boolean }
+	/** Messages for these rooms will never be on the log. */
+	| { readonly kind: 'lost'; readonly target: EntryTarget }
 	/** A type that official servers of other versions may put on the stream. */
 	| { readonly kind: 'other' };
 
@@ -168,6 +207,10 @@ export function decodeEntry(entry: EntryFields): EntryMessage | { readonly kind:
 		case ENTRY_TYPE.disconnect: {
 			const target = parseTarget(data.opts);
 			return target ? { kind: 'disconnect', target, close: data.close === true } : { kind: 'malformed', reason: 'bad_rooms' };
+		}
+		case ENTRY_TYPE.lost: {
+			const target = parseTarget(data.opts);
+			return target ? { kind: 'lost', target } : { kind: 'malformed', reason: 'bad_rooms' };
 		}
 		default:
 			return { kind: 'other' };

@@ -13,9 +13,12 @@ import { Breaker } from '../redis/breaker.ts';
 import type { RedisHandle } from '../redis/client.ts';
 import { type RedisKeys, redisKeysOf } from '../redis/keys.ts';
 import { describeRedisError } from '../redis/problems.ts';
-import { createScript } from '../redis/script.ts';
-import { type EntryFields, formatRooms, type PublisherMark } from './entry.ts';
+import { createScript, publishCommandOf } from '../redis/script.ts';
+import { ENTRY_TYPE, type EntryFields, formatRooms, type PublisherMark } from './entry.ts';
+import { STREAM_START, type StreamOffset } from './offset.ts';
 import { PUBLISH_SCRIPT } from './publish-script.ts';
+import { indexOf, type Route, routesOf } from './route.ts';
+import { RouteArguments } from './route-script.ts';
 
 export interface Publication {
 	readonly fields: EntryFields;
@@ -28,8 +31,8 @@ export type PublishFailure = 'timeout' | 'error' | 'breaker_open';
 export const OUTBOX_MAX_AGE_MS = 30_000;
 
 export interface PublisherEvents {
-	/** It is on the stream, and will come back from there. */
-	onPublished(mark: PublisherMark): void;
+	/** It is on the stream as `id`, or was by then: an earlier try had got there. */
+	onPublished(mark: PublisherMark, id: StreamOffset): void;
 	/** It is late: neither this one nor any before it that has not come back yet can be waited for. It may still get there. */
 	onLate(mark: PublisherMark, failure: PublishFailure): void;
 }
@@ -51,18 +54,23 @@ export interface PublisherDeps {
 
 interface Waiting extends Publication {
 	readonly mark: PublisherMark;
+	readonly routes: readonly Route[];
 	readonly at: number;
 	/** It was handed back; nobody here waits for it. */
 	isLate: boolean;
 }
 
-type BatchOutcome = 'ok' | 'timeout' | 'error';
+/** The ids of its messages, or why there are none. */
+type BatchOutcome = readonly StreamOffset[] | 'timeout' | 'error';
 
 /** Redis runs nothing else during a script: 256 appends take about 1 ms. */
 const MAX_BATCH = 256;
+/** An append, and for each room a reference and a push. */
+const MAX_BATCH_OPERATIONS = 2000;
 const MAX_BATCH_CHARS = 1_000_000;
 const MAX_WAITING = 100_000;
 const MAX_WAITING_CHARS = 64_000_000;
+const OVERFLOW_PARTS = 10;
 const RETRY_EVERY_MS = 25;
 /** Kept longer than clients may be away: pings must notice first, and a restore takes a moment. */
 const RETENTION_MARGIN_MS = 60_000;
@@ -84,6 +92,9 @@ class StreamPublisher implements Publisher {
 	readonly #breaker: Breaker;
 	readonly #publisher = randomBytes(9).toString('base64url');
 	#sequence = 0;
+	/** The highest sequence that Redis has answered for, and when: it must not forget it while it keeps messages. */
+	#acknowledged = 0;
+	#acknowledgedAt = 0;
 	/** In the order of their sequences; those that are late come first. */
 	readonly #waiting: Waiting[] = [];
 	#waitingChars = 0;
@@ -106,7 +117,9 @@ class StreamPublisher implements Publisher {
 	publish(publication: Publication): PublisherMark {
 		const mark = { publisher: this.#publisher, sequence: ++this.#sequence };
 		const isLate = this.#breaker.isOpen || this.#closed;
-		this.#waiting.push({ ...publication, mark, at: performance.now(), isLate });
+		const { fields, rooms } = publication;
+		const routes = routesOf(this.#keys.stream, fields.nsp, rooms);
+		this.#waiting.push({ fields, rooms, routes, mark, at: performance.now(), isLate });
 		this.#waitingChars += publication.fields.data.length;
 		this.#dropOverflow();
 		if (isLate) {
@@ -143,12 +156,12 @@ class StreamPublisher implements Publisher {
 			this.#dropAged();
 			const batch = this.#nextBatch();
 			const outcome = await this.#sendInTime(batch);
-			if (outcome === 'ok') {
-				this.#remove(batch.length);
-				this.#succeed(batch);
-			} else {
+			if (typeof outcome === 'string') {
 				this.#breaker.onFailure();
 				this.#handBack(outcome);
+			} else {
+				this.#remove(batch.length);
+				this.#succeed(batch, outcome);
 			}
 		}
 		this.#sending = false;
@@ -157,9 +170,11 @@ class StreamPublisher implements Publisher {
 	/** The first of the queue; they stay in it until Redis has them. */
 	#nextBatch(): readonly Waiting[] {
 		let chars = 0;
+		let operations = 0;
 		let size = 0;
-		while (size < this.#waiting.length && size < MAX_BATCH && chars < MAX_BATCH_CHARS) {
+		while (size < this.#waiting.length && size < MAX_BATCH && chars < MAX_BATCH_CHARS && operations < MAX_BATCH_OPERATIONS) {
 			chars += this.#waiting[size]?.fields.data.length ?? 0;
+			operations += 1 + 2 * Math.max(1, this.#waiting[size]?.rooms.length ?? 0);
 			size++;
 		}
 		return this.#waiting.slice(0, size);
@@ -169,7 +184,7 @@ class StreamPublisher implements Publisher {
 	async #sendInTime(batch: readonly Waiting[]): Promise<BatchOutcome> {
 		const first = batch[0];
 		if (first === undefined) {
-			return 'ok';
+			return [];
 		}
 		// Nobody waits for a late one: it gets as long as it would have had.
 		const deadline = (first.isLate ? performance.now() : first.at) + this.#deps.config.publishTimeoutMs;
@@ -180,8 +195,7 @@ class StreamPublisher implements Publisher {
 				return 'timeout';
 			}
 			try {
-				await withDeadline(this.#send(batch, first.mark), leftMs, 'publishing');
-				return 'ok';
+				return await withDeadline(this.#send(batch, first.mark), leftMs, 'publishing');
 			} catch (error) {
 				const problem = describeRedisError(error, 'the configured address');
 				this.#problem = problem.sentence;
@@ -195,13 +209,30 @@ class StreamPublisher implements Publisher {
 		}
 	}
 
-	async #send(batch: readonly Waiting[], first: PublisherMark): Promise<void> {
+	/** Gives an id for each message. */
+	async #send(batch: readonly Waiting[], first: PublisherMark): Promise<readonly StreamOffset[]> {
 		const { config, redis } = this.#deps;
-		const args: (string | number)[] = [first.publisher, first.sequence, retentionMsOf(config), config.streamMaxEntries];
-		for (const { fields, rooms } of batch) {
-			args.push(fields.uid, fields.nsp, fields.type, fields.data, formatRooms(rooms) ?? '');
+		const { stream, epoch, bounds } = this.#keys;
+		const retentionMs = retentionMsOf(config);
+		const isRemembered = performance.now() - this.#acknowledgedAt < retentionMs / 2;
+		const args: (string | number)[] = [
+			first.publisher,
+			first.sequence,
+			isRemembered && first.publisher === this.#publisher ? this.#acknowledged : 0,
+			retentionMs,
+			config.streamMaxEntries,
+			publishCommandOf(redis.commands),
+		];
+		const routed = new RouteArguments([stream, this.#keys.publisher(first.publisher), epoch, bounds]);
+		if (batch.length === 0) {
+			routed.keys.push(indexOf(stream, ''));
 		}
-		await SCRIPT.run(redis.commands, [this.#keys.stream, this.#keys.publisher(first.publisher)], args);
+		for (const { fields, rooms, routes } of batch) {
+			args.push(fields.uid, fields.nsp, fields.type, fields.data, formatRooms(rooms) ?? '');
+			routed.add(args, routes);
+		}
+		const [, ...ids] = (await SCRIPT.run(redis.commands, routed.keys, args)) as string[];
+		return ids as StreamOffset[];
 	}
 
 	/** A batch of no messages: shows that the script may write. */
@@ -210,13 +241,15 @@ class StreamPublisher implements Publisher {
 		await withDeadline(this.#send([], probe), this.#deps.config.publishTimeoutMs, 'asking Redis');
 	}
 
-	#succeed(batch: readonly Waiting[]): void {
+	#succeed(batch: readonly Waiting[], ids: readonly StreamOffset[]): void {
 		const { metrics, events } = this.#deps;
 		this.#breaker.onSuccess();
+		this.#acknowledged = batch.at(-1)?.mark.sequence ?? this.#acknowledged;
+		this.#acknowledgedAt = performance.now();
 		metrics.inc('socketfleet_publish_total', { result: 'ok' }, batch.filter(({ isLate }) => !isLate).length);
 		metrics.observe('socketfleet_publish_seconds', {}, (performance.now() - (batch[0]?.at ?? 0)) / 1000);
-		for (const { mark } of batch) {
-			events.onPublished(mark);
+		for (const [index, { mark }] of batch.entries()) {
+			events.onPublished(mark, ids[index] ?? STREAM_START);
 		}
 	}
 
@@ -231,23 +264,32 @@ class StreamPublisher implements Publisher {
 
 	#dropAged(): void {
 		const threshold = performance.now() - OUTBOX_MAX_AGE_MS;
-		const kept = this.#waiting.findIndex(({ at }) => at > threshold);
-		this.#drop(kept === -1 ? this.#waiting.length : kept);
+		const isAged = ({ at }: Waiting): boolean => at <= threshold;
+		const kept = this.#waiting.findIndex((message) => !isAged(message));
+		const count = kept === -1 ? this.#waiting.length : kept;
+		if (this.#waiting.slice(0, count).some(({ fields }) => fields.type !== ENTRY_TYPE.lost)) {
+			this.#drop(count);
+		}
 	}
 
 	#dropOverflow(): void {
-		while (this.#waiting.length > MAX_WAITING || this.#waitingChars > MAX_WAITING_CHARS) {
-			this.#drop(1);
+		if (this.#waiting.length > MAX_WAITING || this.#waitingChars > MAX_WAITING_CHARS) {
+			// A part at a time: each costs a walk over what waits.
+			this.#drop(Math.ceil(this.#waiting.length / OVERFLOW_PARTS));
 		}
 	}
 
-	/** Lost for other pods. They see the hole in the sequence, and their clients are told. */
+	/** Lost for other pods. In their place goes a word of it to each of their targets, so that the clients there are told. */
 	#drop(count: number): void {
-		if (count > 0) {
-			this.#deps.metrics.inc('socketfleet_publish_total', { result: 'lost' }, count);
-			this.#deps.log.debug({ count }, 'messages waited for Redis too long and were given up');
-			this.#remove(count);
+		if (count === 0) {
+			return;
 		}
+		const dropped = this.#waiting.slice(0, count);
+		const messages = dropped.filter(({ fields }) => fields.type !== ENTRY_TYPE.lost).length;
+		this.#deps.metrics.inc('socketfleet_publish_total', { result: 'lost' }, messages);
+		this.#deps.log.debug({ count: messages }, 'messages waited for Redis too long and were given up');
+		this.#remove(count);
+		this.#waiting.unshift(...buildTombstones(this.#keys.stream, dropped));
 	}
 
 	#remove(count: number): void {
@@ -266,4 +308,29 @@ class StreamPublisher implements Publisher {
 			this.#startSending();
 		}
 	}
+}
+
+/** More targets than this are told of as everyone in their namespaces. */
+const MAX_TOMBSTONES = 1000;
+
+/** Each target once, under the last sequences of what was given up: those that follow keep theirs. */
+function buildTombstones(stream: string, dropped: readonly Waiting[]): Waiting[] {
+	const targets = new Map<string, { readonly nsp: string; readonly rooms: readonly unknown[] }>();
+	for (const { fields, rooms } of dropped) {
+		targets.set(JSON.stringify([fields.nsp, ...rooms.map(String).sort()]), { nsp: fields.nsp, rooms });
+	}
+	const told =
+		targets.size > MAX_TOMBSTONES ? [...new Set(dropped.map(({ fields }) => fields.nsp))].map((nsp) => ({ nsp, rooms: [] })) : [...targets.values()];
+	const last = dropped.at(-1);
+	if (last === undefined) {
+		return [];
+	}
+	return told.map(({ nsp, rooms }, index) => ({
+		mark: { publisher: last.mark.publisher, sequence: last.mark.sequence - told.length + 1 + index },
+		fields: { uid: last.fields.uid, nsp, type: ENTRY_TYPE.lost, data: JSON.stringify({ opts: { rooms, except: [] } }) },
+		rooms,
+		routes: routesOf(stream, nsp, rooms),
+		at: last.at,
+		isLate: true,
+	}));
 }

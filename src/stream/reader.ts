@@ -19,8 +19,8 @@ export type RawEntry = readonly [id: string, fields: readonly string[]];
 export type GapReason = 'trimmed' | 'rewound';
 
 export interface ReaderEvents {
-	/** `entries` follow `after` without a hole; empty when nothing came for a while. Gives whether they concern anyone in the pod. */
-	onBatch(after: StreamOffset, entries: readonly RawEntry[]): boolean;
+	/** `entries` follow `after` without a hole; empty when nothing came for a while. */
+	onBatch(after: StreamOffset, entries: readonly RawEntry[]): void;
 	/** Entries before `cursor` are lost for this reader, which goes on from there. */
 	onGap(reason: GapReason, cursor: StreamOffset): void;
 }
@@ -33,7 +33,7 @@ export interface ReaderDeps {
 	readonly events: ReaderEvents;
 }
 
-/** How long a read waits for entries; also how often siblings hear that this reader lives. */
+/** How long a read waits for entries. */
 const BLOCK_MS = 1000;
 const BATCH = 500;
 /**
@@ -41,8 +41,6 @@ const BATCH = 500;
  * brings several, and a read of one entry costs ten times as much for each as a read of a hundred.
  */
 const READ_EVERY_MS = 5;
-/** The same while what they bring concerns nobody here. */
-const QUIET_READ_EVERY_MS = 10;
 /** A read that is answered, or follows the one before it, this late was held up: the stream may have been trimmed past the cursor meanwhile. */
 const HELD_UP_MS = BLOCK_MS + 250;
 const COMMAND_TIMEOUT_MS = 4 * BLOCK_MS;
@@ -55,7 +53,6 @@ export class StreamReader implements Closable {
 	/** How many entries were added up to the cursor, ever, itself included; undefined until it is known. */
 	#ordinal: number | undefined;
 	#suspicious = true;
-	#isConcerned = true;
 	#askedAt = 0;
 	#done: Promise<void>;
 
@@ -81,8 +78,7 @@ export class StreamReader implements Closable {
 				const count = await this.#read();
 				failures = 0;
 				if (count > 0 && count < BATCH) {
-					const everyMs = this.#isConcerned ? READ_EVERY_MS : QUIET_READ_EVERY_MS;
-					await sleep(Math.max(0, everyMs - (performance.now() - begun)), this.#stop.signal);
+					await sleep(Math.max(0, READ_EVERY_MS - (performance.now() - begun)), this.#stop.signal);
 				}
 			} catch (error) {
 				if (this.#stop.signal.aborted) {
@@ -129,7 +125,7 @@ export class StreamReader implements Closable {
 		this.#suspicious = false;
 		this.#ordinal = ordinal;
 		this.#cursor = parseOffset(entries.at(-1)?.[0]) ?? from;
-		this.#isConcerned = this.#deps.events.onBatch(from, entries);
+		this.#deps.events.onBatch(from, entries);
 		return entries.length;
 	}
 

@@ -72,9 +72,11 @@ export async function startApi({ config, redis, io, metrics, log }: ApiDeps): Pr
 }
 
 function createFleetWriter(config: Config, redis: RedisHandle): EntryWriter {
+	const { stream, bounds } = redisKeysOf(config);
 	return createEntryWriter({
 		redis: redis.commands,
-		stream: redisKeysOf(config).stream,
+		stream,
+		bounds,
 		maxEntries: config.streamMaxEntries,
 		timeoutMs: WRITE_TIMEOUT_MS,
 		onceWindowMs: DEFAULT_IDEMPOTENCY_WINDOW_MS,

@@ -21,15 +21,20 @@ testAdapter({
 });
 
 testAdapter({
-	name: 'three workers of a pod over Redis Streams, one of them reading',
+	name: 'three workers of a pod over Redis Streams',
 	start: async (t) => startPodOfNodes(t, 3, { redisUrl: (await startRedis(t)).url }),
+});
+
+testAdapter({
+	name: 'three pods over Redis Streams that follow it',
+	start: async (t) => startPods(t, 3, { redisUrl: (await startRedis(t)).url, options: { delivery: 'follow' } }),
 });
 
 testAdapter({
 	name: 'two pods and a plain server with the official adapter on one stream',
 	start: async (t) => {
 		const { url } = await startRedis(t);
-		return [...(await startPods(t, 2, { redisUrl: url })), await startOfficial(t, url)];
+		return [...(await startPods(t, 2, { redisUrl: url, options: { delivery: 'follow' } })), await startOfficial(t, url)];
 	},
 });
 
@@ -37,6 +42,6 @@ testAdapter({
 	name: 'a plain server with the official adapter and a pod of two workers on one stream',
 	start: async (t) => {
 		const { url } = await startRedis(t);
-		return [await startOfficial(t, url), ...(await startPodOfNodes(t, 2, { redisUrl: url }))];
+		return [await startOfficial(t, url), ...(await startPodOfNodes(t, 2, { redisUrl: url, options: { delivery: 'follow' } }))];
 	},
 });

@@ -1,245 +1,212 @@
 /**
- * The one dispatcher of a worker: takes the stream's entries in order, each once, and gives them to the namespaces. The worker's own
+ * The one dispatcher of a worker: takes entries in the order of the log, each once, and gives them to the namespaces. The worker's own
  * messages are delivered when they come back, so that all clients see one order and offsets only grow.
+ *
+ *   pushes or reader -> receive() -> (held while rooms are joined or sessions saved) -> dispatch -> LocalNamespaces -> Socket.IO
  */
 import { sleep } from '../../base/deadline.ts';
 import type { Closable } from '../../base/lifecycle.ts';
-import type { Logger } from '../../base/log.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Metrics } from '../../metrics/registry.ts';
-import type { ParsedEntry, StreamEntry } from '../../stream/entry.ts';
-import { isAfter, type StreamOffset, timeOfOffset } from '../../stream/offset.ts';
-import type { RawEntry } from '../../stream/reader.ts';
-import { idOf, parseAll, type StreamBatch } from '../follow/stream-batch.ts';
-import { Deliveries, type HubNamespace } from './deliveries.ts';
-import { OwnMessages, type OwnMessagesDeps } from './outbox.ts';
-import { SequenceTracker } from './sequence-tracker.ts';
+import { ENTRY_TYPE, idOf, type ParsedEntry, type StreamEntry } from '../../stream/entry.ts';
+import { compareOffsets, isAfter, type StreamOffset, timeOfOffset } from '../../stream/offset.ts';
+import type { Position } from '../position.ts';
+import type { LocalNamespaces } from './namespaces.ts';
+import type { Outbox } from './outbox.ts';
 
-export type HubGap = 'trimmed' | 'rewound' | 'sequence' | 'epoch' | 'late_start';
+/** What comes in the order of the log: an entry, or the word that everything for this worker up to an id has come. */
+export type Item = ParsedEntry | { readonly kind: 'passed'; readonly id: StreamOffset };
 
-export interface StreamHubDeps extends Pick<OwnMessagesDeps, 'onOutside' | 'share'> {
-	readonly config: Config;
-	readonly metrics: Metrics;
-	readonly log: Logger;
-	/** Entries between `from` and `to`, for when the reader of the pod was further on than this worker. */
-	catchUp(from: StreamOffset, to: StreamOffset): Promise<{ readonly entries: readonly RawEntry[]; readonly complete: boolean }>;
-	/** Changes of sessions that must be saved before the next entry is delivered; undefined when there are none. */
+export type DeliveryGap = 'trimmed' | 'rewound' | 'sequence' | 'epoch' | 'late_start';
+
+/** Changes of sessions that must be saved before anything more is delivered. */
+export interface Barrier {
+	/** Undefined: there are none. */
 	barrier(): Promise<void> | undefined;
-	/** Names the namespaces and rooms that this worker has at this moment. */
-	interest(): string;
-	/** Every valid entry, in order, whoever sent it: one by one, or those of a batch that concerns nobody here. */
-	onEntry(entry: StreamEntry): void;
-	onQuietBatch(batch: StreamBatch): void;
-	/** Messages will never be on the stream, and clients here had them without it: only who was away has a hole. */
-	onHole(cursor: StreamOffset): void;
-	/** Entries were lost: clients of this worker have a hole in what they saw. */
-	onGap(reason: HubGap, cursor: StreamOffset): void;
+	/** Redis does not take them now, and clients are not kept waiting for that. */
+	giveUpBarrier(): void;
 }
 
-export class StreamHub implements Closable {
-	/** What this worker publishes itself. */
-	readonly own: OwnMessages;
-	readonly #deps: StreamHubDeps;
-	readonly #deliveries: Deliveries;
-	readonly #sequences = new SequenceTracker();
-	readonly #batches: StreamBatch[] = [];
-	#cursor: StreamOffset | undefined;
+export interface DispatcherDeps {
+	readonly config: Config;
+	readonly metrics: Metrics;
+	readonly position: Position;
+	readonly namespaces: LocalNamespaces;
+	readonly outbox: Outbox;
+	/** Entries are lost for this worker: its clients have a hole in what they saw. */
+	onGap(reason: DeliveryGap, cursor: StreamOffset): void;
+}
+
+export class Dispatcher implements Closable {
+	readonly #deps: DispatcherDeps;
+	#queue: Item[] = [];
+	/** Entries after this one wait; undefined: none do. */
+	#limit: StreamOffset | undefined;
+	#barrier: Barrier | undefined;
+	/** Every entry of the log comes by here, so that a hole in a publisher's sequence is a loss. */
+	#seesAll = false;
 	#pumping = false;
 	#closed = false;
 
-	constructor(deps: StreamHubDeps) {
+	constructor(deps: DispatcherDeps) {
 		this.#deps = deps;
-		this.#deliveries = new Deliveries(deps.metrics, deps.log);
-		this.own = new OwnMessages({
-			deliveries: this.#deliveries,
-			cursor: () => this.#cursor,
-			hasSeen: (mark) => this.#sequences.hasSeen(mark),
-			onOutside: (nsp, isOutside) => deps.onOutside(nsp, isOutside),
-			share: (messages) => deps.share(messages),
-		});
 	}
 
-	/** The last entry that was dispatched; undefined before the first answer of Redis. */
-	get cursor(): StreamOffset | undefined {
-		return this.#cursor;
+	setBarrier(barrier: Barrier): void {
+		this.#barrier = barrier;
 	}
 
-	get namespaces(): ReadonlyMap<string, HubNamespace> {
-		return this.#deliveries.namespaces;
-	}
-
-	/** Whether this worker has any of the entry's rooms. */
-	isConcerned(entry: StreamEntry): boolean {
-		return this.#deliveries.isConcerned(entry);
+	/** `seesAll`: the log is followed; else only what concerns this worker comes. */
+	follow(seesAll: boolean): void {
+		this.#seesAll = seesAll;
+		this.#deps.position.sequences.clear();
 	}
 
 	/** Where to begin: entries up to `cursor` are none of ours. */
 	begin(cursor: StreamOffset): void {
-		this.#cursor ??= cursor;
-		this.own.forgetPublished();
+		this.#deps.position.moveTo(cursor);
+		this.#deps.outbox.forgetPublished();
 	}
 
-	add(name: string, namespace: HubNamespace): void {
-		this.#deliveries.namespaces.set(name, namespace);
-	}
-
-	remove(name: string): void {
-		this.#deliveries.namespaces.delete(name);
-	}
-
-	/** What was dispatched already is passed over. */
-	receive(batch: StreamBatch): void {
-		if (this.#closed || this.#cursor === undefined) {
+	/** Takes what follows in the order of the log; what was dispatched already is ignored. */
+	receive(items: readonly Item[]): void {
+		if (this.#closed) {
 			return;
 		}
-		this.#batches.push(batch);
-		if (!this.#pumping) {
-			this.#pumping = true;
-			void this.#pump();
+		for (const item of items) {
+			this.#deps.position.hear(idOf(item));
+			this.#queue.push(item);
 		}
+		this.#pump();
 	}
 
-	/** The reader lost entries, or the stream was set back: goes on after `cursor`. */
-	skipTo(reason: HubGap, cursor: StreamOffset): void {
-		this.#batches.length = 0;
-		if (reason === 'rewound' || this.#cursor === undefined || isAfter(cursor, this.#cursor)) {
-			this.#cursor = cursor;
+	/** Takes entries that were read besides what was pushed, in any order, each before those that waited with a higher id. */
+	merge(entries: readonly ParsedEntry[]): void {
+		const all = [...this.#queue, ...entries];
+		// The sort is stable: of two with the same id the one that was there comes first, and the other is ignored.
+		this.#queue = all.sort((a, b) => compareOffsets(idOf(a), idOf(b)));
+	}
+
+	/** Holds entries after `limit` back, or none. */
+	hold(limit: StreamOffset | undefined): void {
+		this.#limit = limit;
+		this.#pump();
+	}
+
+	/** Entries are lost, or the log was set back: goes on after `cursor`. */
+	skipTo(reason: DeliveryGap, cursor: StreamOffset): void {
+		const { position, outbox, onGap } = this.#deps;
+		this.#queue = [];
+		if (reason === 'rewound' || position.cursor === undefined || isAfter(cursor, position.cursor)) {
+			position.moveTo(cursor);
 		}
-		this.#sequences.clear();
-		this.own.forgetPublished();
-		this.#deps.onGap(reason, this.#cursor);
+		position.sequences.clear();
+		outbox.forgetPublished();
+		onGap(reason, position.cursor ?? cursor);
 	}
 
 	close(): void {
 		this.#closed = true;
-		this.own.close();
-		this.#batches.length = 0;
+		this.#queue = [];
 	}
 
-	/** Runs without a break unless something must be waited for. */
-	async #pump(): Promise<void> {
-		for (let batch = this.#batches.shift(); batch !== undefined && !this.#closed; batch = this.#batches.shift()) {
-			if (this.#cursor !== undefined && isAfter(batch.after, this.#cursor)) {
-				await this.#fillHole(this.#cursor, batch.after);
-			}
-			const delay = this.#passOver(batch) ? undefined : this.#dispatchAll(batch.parse());
-			if (delay) {
-				await delay;
-			}
-			this.#deliveries.counters.tell();
-			if (batch.count > 0) {
-				this.#deps.metrics.set('socketfleet_stream_lag_seconds', {}, Math.max(0, (Date.now() - timeOfOffset(batch.last)) / 1000));
-			}
-		}
-		// In the same step as the last look at the batches: one that arrives now must find the pump stopped.
-		this.#pumping = false;
-	}
-
-	async #fillHole(from: StreamOffset, to: StreamOffset): Promise<void> {
-		const { entries, complete } = await this.#deps.catchUp(from, to);
-		if (this.#cursor !== from) {
+	/** Runs in one go unless something must be waited for. What is dispatched may lead to a hold, or to a gap, at once. */
+	#pump(): void {
+		if (this.#pumping || this.#queue.length === 0) {
 			return;
 		}
-		await this.#dispatchAll(parseAll(entries));
-		if (!complete) {
-			this.skipTo('trimmed', to);
-		} else if (isAfter(to, this.#cursor ?? to)) {
-			this.#cursor = to;
-		}
-	}
-
-	/**
-	 * A batch that concerns nobody here costs next to nothing. False when it must be looked at: rooms were joined since that was found,
-	 * its sequences do not go on where ours are, or messages that were delivered without the stream may be in it.
-	 */
-	#passOver(batch: StreamBatch): boolean {
-		const { quietFor, runs } = batch;
-		const isQuiet = quietFor !== undefined && quietFor === this.#deps.interest() && batch.after === this.#cursor;
-		if (
-			!isQuiet ||
-			this.own.isOutside() ||
-			!runs?.every((run) => this.#sequences.continues(run) && !this.own.isWaitingBefore(run.publisher, run.first))
-		) {
-			return false;
-		}
-		for (const run of runs) {
-			this.#sequences.advance({ publisher: run.publisher, sequence: run.last });
-			this.own.arriveAll(run.publisher, run.first, run.last);
-		}
-		this.#deps.onQuietBatch(batch);
-		this.#cursor = batch.last;
-		this.#deliveries.counters.drop('no_room', batch.count);
-		return true;
-	}
-
-	/** Not `async`: entries that need no waiting are dispatched in one go. */
-	#dispatchAll(entries: readonly ParsedEntry[]): Promise<void> | void {
-		for (const [index, entry] of entries.entries()) {
-			const barrier = this.#deps.barrier();
+		this.#pumping = true;
+		const before = this.#deps.position.cursor;
+		const queue = this.#queue;
+		let index = 0;
+		let barrier: Promise<void> | undefined;
+		while (index < queue.length && queue === this.#queue && !this.#isHeld(queue[index])) {
+			barrier = this.#barrier?.barrier();
 			if (barrier) {
-				return this.#dispatchAfter(barrier, entries.slice(index));
+				break;
 			}
-			this.#dispatchParsed(entry);
+			this.#dispatch(queue[index]);
+			index++;
+		}
+		if (queue === this.#queue) {
+			this.#queue = queue.slice(index);
+		}
+		this.#pumping = false;
+		this.#report(before);
+		if (barrier) {
+			void this.#goOnAfter(barrier);
 		}
 	}
 
-	async #dispatchAfter(barrier: Promise<void>, entries: readonly ParsedEntry[]): Promise<void> {
+	#isHeld(item: Item | undefined): boolean {
+		return item === undefined || (this.#limit !== undefined && isAfter(idOf(item), this.#limit));
+	}
+
+	#report(before: StreamOffset | undefined): void {
+		const { cursor } = this.#deps.position;
+		this.#deps.namespaces.counters.tell();
+		if (cursor !== undefined && cursor !== before) {
+			this.#deps.metrics.set('socketfleet_stream_lag_seconds', {}, Math.max(0, (Date.now() - timeOfOffset(cursor)) / 1000));
+		}
+	}
+
+	async #goOnAfter(barrier: Promise<void>): Promise<void> {
+		this.#pumping = true;
 		const stop = new AbortController();
-		const isSettled = await Promise.race([
+		const isSaved = await Promise.race([
 			barrier.then(() => true),
 			sleep(this.#deps.config.publishTimeoutMs, stop.signal).then(() => false),
 		]);
 		stop.abort();
-		if (isSettled) {
-			await this.#dispatchAll(entries);
-			return;
+		if (!isSaved) {
+			this.#barrier?.giveUpBarrier();
 		}
-		// Redis does not take the sessions now. Clients are not kept waiting for that.
-		for (const entry of entries) {
-			this.#dispatchParsed(entry);
-		}
+		this.#pumping = false;
+		this.#pump();
 	}
 
-	#dispatchParsed(parsed: ParsedEntry): void {
-		const id = idOf(parsed);
-		if (this.#cursor !== undefined && !isAfter(id, this.#cursor)) {
+	#dispatch(item: Item | undefined): void {
+		const { position, namespaces, outbox } = this.#deps;
+		if (item === undefined) {
 			return;
 		}
-		this.#cursor = id;
-		if (parsed.kind === 'malformed') {
-			this.#deliveries.counters.quarantine(id, parsed.reason);
+		const id = idOf(item);
+		if (!position.advance(id)) {
 			return;
 		}
-		this.#dispatch(parsed.entry);
+		if (item.kind === 'malformed') {
+			namespaces.counters.quarantine(id, item.reason);
+		} else if (item.kind === 'entry') {
+			position.dispatch(() => this.#deliver(item.entry));
+		}
+		outbox.passTo(id);
 	}
 
-	#dispatch(entry: StreamEntry): void {
+	#deliver(entry: StreamEntry): void {
+		const { position, namespaces, outbox } = this.#deps;
 		const { mark } = entry;
 		if (mark === undefined) {
-			this.#deps.onEntry(entry);
-			this.#deliveries.deliver(entry);
+			namespaces.tell(entry);
+			namespaces.deliver(entry);
 			return;
 		}
-		const isFirst = !this.#sequences.knows(mark);
-		const order = this.#sequences.check(mark, (missing) => this.own.hasGivenUp(missing));
+		const order = position.sequences.check(mark, (missing) => outbox.hasGivenUp(missing));
 		if (order === 'duplicate') {
-			this.#deliveries.counters.drop('duplicate');
+			namespaces.counters.drop('duplicate');
 			return;
 		}
-		if (order === 'gap') {
+		if (order === 'gap' && this.#seesAll) {
 			this.#deps.onGap('sequence', entry.id);
-		} else if (order === 'explained') {
-			this.#deps.onHole(entry.id);
 		}
-		if (isFirst || order === 'explained') {
-			this.own.settleBefore(mark);
-		}
-		this.own.deliverPassedOver(mark);
-		this.#deps.onEntry(entry);
-		if (this.own.arrive(entry.nsp, mark)) {
-			this.#deliveries.counters.drop('echo');
+		namespaces.tell(entry);
+		if (outbox.arrive(entry.nsp, mark)) {
+			namespaces.counters.drop('echo');
 			return;
 		}
-		this.#deliveries.deliver(entry);
+		if (entry.type === ENTRY_TYPE.lost && outbox.isOfThisPod(mark)) {
+			// The clients of this pod were given those messages without the log.
+			return;
+		}
+		namespaces.deliver(entry);
 	}
 }

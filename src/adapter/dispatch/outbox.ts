@@ -1,115 +1,108 @@
 /**
- * What this worker publishes, until it comes back from the stream and is delivered like everything else. What Redis does not take in time
- * is delivered in this pod at once, without an offset that recovery would trust, and not again when the stream brings it later.
+ * What this worker publishes, until it comes back from the log and is delivered like everything else. What Redis does not take in time
+ * is delivered in this pod at once, without an offset that recovery would trust, and not again when the log brings it later.
  */
+import { deserialize, serialize } from 'node:v8';
+import { messageOf } from '../../base/errors.ts';
 import type { Closable } from '../../base/lifecycle.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Bus } from '../../ipc/bus.ts';
 import type { EntryFields, PublisherMark } from '../../stream/entry.ts';
 import type { StreamOffset } from '../../stream/offset.ts';
-import type { Publisher } from '../../stream/publisher.ts';
-import type { Deliveries } from './deliveries.ts';
-import { type LocalMessage, PendingMessages } from './pending-messages.ts';
+import type { Publisher, PublisherEvents } from '../../stream/publisher.ts';
+import type { Position } from '../position.ts';
+import type { LocalNamespaces } from './namespaces.ts';
+import { type LocalMessage, type Pending, PendingMessages, type Settlement } from './pending-messages.ts';
 
-export interface OwnMessagesDeps {
-	readonly deliveries: Deliveries;
-	cursor(): StreamOffset | undefined;
-	/** Whether the stream has brought that message. */
-	hasSeen(mark: PublisherMark): boolean;
+export interface OutboxDeps {
+	readonly position: Position;
+	readonly namespaces: LocalNamespaces;
+	/** Carries what Redis does not take to the other workers of the pod. */
+	readonly bus: Bus;
+	readonly log: Logger;
 	/**
-	 * Clients of that namespace are ahead of the stream (`true`), or the stream has caught up with them (`false`): until then nobody can
+	 * Clients of that namespace are ahead of the log (`true`), or the log has caught up with them (`false`): until then nobody can
 	 * be recovered, and after it only who has seen a later entry.
 	 */
 	onOutside(nsp: string, isOutside: boolean): void;
-	/** Messages that Redis does not take: for the other workers of the pod. */
-	share(messages: readonly LocalMessage[]): void;
 }
 
-/** The last part of an offset that no entry has: recovery over it would repeat or miss what was delivered without the stream. */
+type Frame =
+	| { readonly kind: 'messages'; readonly messages: readonly LocalMessage[] }
+	| { readonly kind: 'settlements'; readonly settlements: readonly Settlement[] };
+
+const TOPIC = 'outbox';
+/** The last part of an offset that no entry has: recovery over it would repeat or miss what was delivered without the log. */
 export const OUTSIDE_STREAM = '~';
-const ECHO_CHECK_MS = 250;
+const CHECK_EVERY_MS = 250;
 
-export class OwnMessages implements Closable {
-	readonly #deps: OwnMessagesDeps;
+export class Outbox implements PublisherEvents, Closable {
+	readonly #deps: OutboxDeps;
+	readonly #publisher: Publisher;
 	readonly #pending = new PendingMessages();
+	/** Publishers of this pod some of whose messages were delivered here without the log. */
+	readonly #siblings = new Set<string>();
+	#settlements: Settlement[] = [];
 	readonly #timer: NodeJS.Timeout;
-	#publisher: Publisher | undefined;
-	#rooms: readonly unknown[] = [];
 
-	constructor(deps: OwnMessagesDeps) {
+	/** `createPublisher`: builds the publisher that reports to this outbox. */
+	constructor(deps: OutboxDeps, createPublisher: (events: PublisherEvents) => Publisher) {
 		this.#deps = deps;
-		this.#timer = setInterval(() => this.#checkEchoes(), ECHO_CHECK_MS);
+		this.#publisher = createPublisher(this);
+		deps.bus.on(TOPIC, (from, payload) => this.#onFrame(from, payload));
+		this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
 		this.#timer.unref();
 	}
 
-	setPublisher(publisher: Publisher): void {
-		this.#publisher = publisher;
+	publish(fields: EntryFields, rooms: readonly unknown[]): void {
+		this.#pending.add(this.#publisher.publish({ fields, rooms }), fields);
 	}
 
-	/** The rooms that the message which `send` publishes is for travel beside it. */
-	withRooms<T>(rooms: readonly unknown[], send: () => T): T {
-		this.#rooms = rooms;
-		try {
-			return send();
-		} finally {
-			this.#rooms = [];
+	/** A sentence while nothing is published. */
+	problem(): string | undefined {
+		return this.#publisher.problem();
+	}
+
+	onPublished(mark: PublisherMark, id: StreamOffset): void {
+		this.#deps.position.hear(id);
+		if (this.#pending.onPublished(mark, id)) {
+			if (this.#settlements.push({ mark, id }) === 1) {
+				setImmediate(() => this.#shareSettlements());
+			}
 		}
-	}
-
-	publish(fields: EntryFields): void {
-		const mark = this.#publisher?.publish({ fields, rooms: this.#rooms });
-		if (mark) {
-			this.#pending.add(mark, fields);
-		}
-	}
-
-	onPublished(mark: PublisherMark): void {
-		this.#pending.onPublished(mark);
 	}
 
 	/** That message and all before it are delivered in this pod. */
-	onPublishLate(mark: PublisherMark): void {
+	onLate(mark: PublisherMark): void {
 		this.#giveUp(this.#pending.giveUpTo(mark));
 	}
 
-	/** Messages of a sibling that Redis did not take. Those that came by the stream all the same have been delivered. */
-	receiveLocal(messages: readonly LocalMessage[]): void {
-		const unseen = messages.filter(({ mark }) => !this.#deps.hasSeen(mark));
-		for (const message of unseen) {
-			this.#pending.giveUp(message);
-		}
-		this.#deliver(unseen);
+	/** Whether clients of that namespace are ahead of the log. */
+	isOutside(nsp: string): boolean {
+		return this.#pending.isOutside(nsp);
 	}
 
-	/** Whether clients of that namespace, or of any, are ahead of the stream. */
-	isOutside(nsp?: string): boolean {
-		return nsp === undefined ? this.#pending.hasOutside : this.#pending.isOutside(nsp);
-	}
-
-	/** Whether that message was delivered here without the stream. */
+	/** Whether that message was delivered here without the log. */
 	hasGivenUp(mark: PublisherMark): boolean {
 		return this.#pending.hasGivenUp(mark);
 	}
 
-	/** Whether messages of this worker that were published before that one have not come back. */
-	isWaitingBefore(publisher: string, sequence: number): boolean {
-		return this.#pending.isWaitingBefore({ publisher, sequence });
+	/** Whether what that publisher gave up for others was delivered to the clients of this pod all the same. */
+	isOfThisPod({ publisher }: PublisherMark): boolean {
+		return this.#siblings.has(publisher);
 	}
 
-	/** What should have come back before that one will not come any more. */
-	deliverPassedOver(mark: PublisherMark): void {
-		this.#hand(this.#pending.passedOverBy(mark));
-	}
-
-	/** What was delivered here before that one, and has not come, will not come any more. */
-	settleBefore(mark: PublisherMark): void {
-		this.#endOutside(this.#pending.settleBefore(mark));
-	}
-
-	/** The reader begins, or goes on after a gap: what Redis has may lie before that. */
+	/** The cursor jumps: what Redis has may lie behind it. */
 	forgetPublished(): void {
 		this.#pending.forgetPublished();
 	}
 
-	/** The stream has brought that message. True when it was delivered here before. */
+	/** The cursor has passed that entry: own messages up to it that have not come were for nobody here. */
+	passTo(cursor: StreamOffset): void {
+		this.#pending.passTo(cursor);
+	}
+
+	/** The log has brought that message. True when it was delivered here before. */
 	arrive(nsp: string, mark: PublisherMark): boolean {
 		if (this.#pending.onArrival(mark) !== 'echo') {
 			return false;
@@ -120,50 +113,79 @@ export class OwnMessages implements Closable {
 		return true;
 	}
 
-	/** The stream has brought a run of messages, none of which was delivered here before. */
-	arriveAll(publisher: string, first: number, last: number): void {
-		if (this.#pending.isOwn(publisher)) {
-			for (let sequence = first; sequence <= last; sequence++) {
-				this.#pending.onArrival({ publisher, sequence });
-			}
-		}
-	}
-
 	close(): void {
 		clearInterval(this.#timer);
+		this.#publisher.close();
 	}
 
-	#checkEchoes(): void {
+	#check(): void {
 		this.#giveUp(this.#pending.giveUpOverdue());
-		this.#endOutside(this.#pending.settleOld());
-	}
-
-	#endOutside(namespaces: readonly string[]): void {
-		for (const nsp of namespaces) {
+		for (const nsp of this.#pending.settle(this.#deps.position.cursor)) {
 			this.#deps.onOutside(nsp, false);
 		}
 	}
 
-	#giveUp(messages: readonly LocalMessage[]): void {
-		if (messages.length > 0) {
-			this.#deliver(messages);
-			this.#deps.share(messages);
+	#giveUp(messages: readonly Pending[]): void {
+		const first = messages[0];
+		if (first === undefined) {
+			return;
+		}
+		this.#siblings.add(first.mark.publisher);
+		this.#deliver(messages);
+		this.#share({ kind: 'messages', messages: messages.map(({ mark, fields }) => ({ mark, fields })) });
+		const settlements = messages.flatMap(({ mark, published }) => (published ? [{ mark, id: published.id }] : []));
+		if (settlements.length > 0) {
+			this.#share({ kind: 'settlements', settlements });
 		}
 	}
 
-	/** Until the stream has brought them, too, clients here are ahead of it. */
+	#shareSettlements(): void {
+		const settlements = this.#settlements;
+		this.#settlements = [];
+		this.#share({ kind: 'settlements', settlements });
+	}
+
+	#share(frame: Frame): void {
+		this.#deps.bus.broadcast(TOPIC, serialize(frame));
+	}
+
+	#onFrame(from: number, payload: Buffer): void {
+		let frame: Frame;
+		try {
+			frame = deserialize(payload) as Frame;
+		} catch (error) {
+			this.#deps.log.error({ from, err: messageOf(error) }, 'a frame of a sibling worker cannot be read');
+			return;
+		}
+		if (frame.kind === 'messages') {
+			this.#receive(frame.messages);
+			return;
+		}
+		for (const settlement of frame.settlements) {
+			this.#pending.onSettlement(settlement);
+		}
+	}
+
+	/** Messages of a sibling that Redis did not take. Those that came by the log all the same have been delivered. */
+	#receive(messages: readonly LocalMessage[]): void {
+		const unseen = messages.filter(({ mark }) => !this.#deps.position.sequences.hasSeen(mark));
+		for (const message of unseen) {
+			this.#siblings.add(message.mark.publisher);
+			this.#pending.giveUp(message);
+		}
+		this.#deliver(unseen);
+	}
+
+	/** Until the log has brought them, too, clients here are ahead of it. */
 	#deliver(messages: readonly LocalMessage[]): void {
+		const { namespaces, position, onOutside } = this.#deps;
 		for (const { fields } of messages) {
-			if (this.#deps.deliveries.namespaces.has(fields.nsp)) {
-				this.#deps.onOutside(fields.nsp, true);
+			if (namespaces.has(fields.nsp)) {
+				onOutside(fields.nsp, true);
 			}
 		}
-		this.#hand(messages);
-	}
-
-	#hand(messages: readonly LocalMessage[]): void {
 		for (const { fields } of messages) {
-			this.#deps.deliveries.deliverOutside(fields, `${this.#deps.cursor() ?? ''}${OUTSIDE_STREAM}`);
+			namespaces.deliverOutside(fields, `${position.cursor ?? ''}${OUTSIDE_STREAM}`);
 		}
 	}
 }

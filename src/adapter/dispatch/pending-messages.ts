@@ -1,6 +1,6 @@
-/** Messages that this pod has published and that have not come back from the stream yet, oldest first. */
-
+/** Messages that this pod has published and that have not come back from the log yet, oldest first. */
 import { type EntryFields, formatMark, type PublisherMark } from '../../stream/entry.ts';
+import { isAfter, type StreamOffset } from '../../stream/offset.ts';
 import { OUTBOX_MAX_AGE_MS } from '../../stream/publisher.ts';
 
 export interface LocalMessage {
@@ -8,56 +8,71 @@ export interface LocalMessage {
 	readonly fields: EntryFields;
 }
 
-interface Pending extends LocalMessage {
-	/** When Redis acknowledged it; undefined while it has not. */
-	publishedAt: number | undefined;
+/** Where on the log a message is that siblings were given without it. */
+export interface Settlement {
+	readonly mark: PublisherMark;
+	readonly id: StreamOffset;
+}
+
+export interface Pending extends LocalMessage {
+	/** When Redis acknowledged it, and as which entry; undefined while it has not. */
+	published: { readonly at: number; readonly id: StreamOffset } | undefined;
 }
 
 interface GivenUp {
 	readonly mark: PublisherMark;
 	readonly nsp: string;
 	readonly at: number;
-	/** Too old to turn up any more. It is remembered, since its sequence is missing and that is no loss here. */
+	/** Where it is on the log; undefined while that is not known. */
+	id: StreamOffset | undefined;
+	/** It cannot turn up any more. It is remembered, since its sequence is missing and that is no loss here. */
 	isSettled: boolean;
 }
 
-/** `echo`: it was delivered here without the stream before. */
+/** `echo`: it was delivered here without the log before. */
 export type Arrival = 'expected' | 'echo' | 'foreign';
 
 const MAX_GIVEN_UP = 100_000;
-/** Acknowledged, and still not back from the stream: reading is held up, and local clients need not wait for it. */
+/** Acknowledged, and still not passed by the cursor: reading is held up, and local clients need not wait for it. */
 const ECHO_TIMEOUT_MS = 2000;
-/** By then the publisher has given it up, or the reader has brought it. */
+/** By then the publisher has given it up, or it has been read. */
 const SETTLED_AFTER_MS = OUTBOX_MAX_AGE_MS + 10_000;
 
 export class PendingMessages {
 	/** By sequence. All are of one publisher, which is this worker's. */
 	readonly #pending = new Map<number, Pending>();
 	#publisher: string | undefined;
-	/** Delivered here without the stream, oldest first: they may turn up on it all the same. */
+	/** Delivered here without the log, oldest first: they may turn up on it all the same. */
 	readonly #givenUp = new Map<string, GivenUp>();
 	/** How many of them may still turn up, by namespace. */
 	readonly #outside = new Map<string, number>();
 
 	add(mark: PublisherMark, fields: EntryFields): void {
 		this.#publisher = mark.publisher;
-		this.#pending.set(mark.sequence, { mark, fields, publishedAt: undefined });
+		this.#pending.set(mark.sequence, { mark, fields, published: undefined });
 	}
 
-	/** Whether that publisher's messages are waited for here. */
-	isOwn(publisher: string): boolean {
-		return publisher === this.#publisher;
-	}
-
-	onPublished(mark: PublisherMark): void {
+	/** True when it was delivered in this pod without the log: those who have it want to know where it is. */
+	onPublished(mark: PublisherMark, id: StreamOffset): boolean {
 		const pending = this.#pending.get(mark.sequence);
 		if (pending) {
-			pending.publishedAt = performance.now();
+			pending.published = { at: performance.now(), id };
+			return false;
 		}
+		return this.onSettlement({ mark, id });
+	}
+
+	/** A message that was delivered here without the log is there now. False when it was not. */
+	onSettlement({ mark, id }: Settlement): boolean {
+		const given = this.#givenUp.get(formatMark(mark));
+		if (given) {
+			given.id = id;
+		}
+		return given !== undefined;
 	}
 
 	onArrival(mark: PublisherMark): Arrival {
-		if (this.isOwn(mark.publisher) && this.#pending.delete(mark.sequence)) {
+		if (this.#isOwn(mark.publisher) && this.#pending.delete(mark.sequence)) {
 			return 'expected';
 		}
 		if (this.#givenUp.size === 0) {
@@ -73,27 +88,32 @@ export class PendingMessages {
 		return 'echo';
 	}
 
-	/** Whether any message that was delivered here without the stream may still turn up on it. */
-	get hasOutside(): boolean {
-		return this.#outside.size > 0;
+	/** Those up to `cursor` that have not come were for nobody here. */
+	passTo(cursor: StreamOffset): void {
+		for (const [sequence, { published }] of this.#pending) {
+			if (published === undefined || isAfter(published.id, cursor)) {
+				break;
+			}
+			this.#pending.delete(sequence);
+		}
 	}
 
-	/** The same of one namespace: its clients here are ahead of the stream. */
+	/** Whether clients of that namespace here are ahead of the log: a message that they had without it may still turn up there. */
 	isOutside(nsp: string): boolean {
 		return this.#outside.has(nsp);
 	}
 
-	/** Whether that message was delivered here without the stream. */
+	/** Whether that message was delivered here without the log. */
 	hasGivenUp(mark: PublisherMark): boolean {
 		return this.#givenUp.has(formatMark(mark));
 	}
 
-	/** Gives up that message and all before it, so that the order of one sender holds without the stream, too. */
-	giveUpTo(mark: PublisherMark): LocalMessage[] {
-		const given: LocalMessage[] = [];
+	/** Gives up that message and all before it, so that the order of one sender holds without the log, too. */
+	giveUpTo(mark: PublisherMark): Pending[] {
+		const given: Pending[] = [];
 		if (this.#pending.has(mark.sequence)) {
 			for (const [sequence, message] of this.#pending) {
-				this.giveUp(message);
+				this.giveUp(message, message.published?.id);
 				given.push(message);
 				if (sequence === mark.sequence) {
 					break;
@@ -103,60 +123,35 @@ export class PendingMessages {
 		return given;
 	}
 
-	/**
-	 * Those before that one that have not come back. They are on the stream before it, so that they never will: the reader began, or went on
-	 * after a gap, behind them. They are no echoes to wait for.
-	 */
-	passedOverBy(mark: PublisherMark): LocalMessage[] {
-		const passed: LocalMessage[] = [];
-		if (this.isOwn(mark.publisher) && this.#pending.has(mark.sequence)) {
-			for (const [sequence, message] of this.#pending) {
-				if (sequence === mark.sequence) {
-					break;
-				}
-				this.#pending.delete(sequence);
-				passed.push(message);
-			}
-		}
-		return passed;
-	}
-
-	/** Whether own messages before that one have not come back. */
-	isWaitingBefore({ publisher, sequence }: PublisherMark): boolean {
-		const [oldest] = this.#pending.keys();
-		return oldest !== undefined && oldest < sequence && this.isOwn(publisher);
-	}
-
-	/** The reader begins, or goes on after a gap: what Redis has may lie before that. If it comes all the same, it is as good as another's. */
+	/** The cursor jumps over entries that nobody will read: whoever waits for one of them is told another way. */
 	forgetPublished(): void {
-		for (const [key, { publishedAt }] of this.#pending) {
-			if (publishedAt !== undefined) {
+		for (const [key, { published }] of this.#pending) {
+			if (published !== undefined) {
 				this.#pending.delete(key);
 			}
 		}
 	}
 
 	/** Gives up what was acknowledged too long ago. */
-	giveUpOverdue(): LocalMessage[] {
+	giveUpOverdue(): Pending[] {
 		const threshold = performance.now() - ECHO_TIMEOUT_MS;
-		const given: LocalMessage[] = [];
+		const given: Pending[] = [];
 		for (const message of this.#pending.values()) {
-			if (message.publishedAt === undefined || message.publishedAt > threshold) {
+			if (message.published === undefined || message.published.at > threshold) {
 				break;
 			}
-			this.giveUp(message);
+			this.giveUp(message, message.published.id);
 			given.push(message);
 		}
 		return given;
 	}
 
-	/** It is delivered without the stream, here or by a sibling: should it turn up there, it is an echo. */
-	giveUp({ mark, fields: { nsp } }: LocalMessage): void {
-		const key = formatMark(mark);
-		if (this.isOwn(mark.publisher)) {
+	/** It is delivered without the log, here or by a sibling: should it turn up there, it is an echo. */
+	giveUp({ mark, fields: { nsp } }: LocalMessage, id?: StreamOffset): void {
+		if (this.#isOwn(mark.publisher)) {
 			this.#pending.delete(mark.sequence);
 		}
-		this.#givenUp.set(key, { mark, nsp, at: performance.now(), isSettled: false });
+		this.#givenUp.set(formatMark(mark), { mark, nsp, at: performance.now(), id, isSettled: false });
 		this.#outside.set(nsp, (this.#outside.get(nsp) ?? 0) + 1);
 		if (this.#givenUp.size > MAX_GIVEN_UP) {
 			const [oldest] = this.#givenUp;
@@ -167,25 +162,20 @@ export class PendingMessages {
 		}
 	}
 
-	/** The namespaces whose last outstanding message is too old to turn up. */
-	settleOld(): string[] {
-		const threshold = performance.now() - SETTLED_AFTER_MS;
-		return this.#settleAll(({ at }) => at <= threshold);
-	}
-
-	/** The same: a later one of its publisher has come, and the stream is in their order. */
-	settleBefore({ publisher, sequence }: PublisherMark): string[] {
-		return this.#settleAll(({ mark }) => mark.publisher === publisher && mark.sequence < sequence);
-	}
-
-	#settleAll(canNotCome: (given: GivenUp) => boolean): string[] {
+	/** The namespaces whose last outstanding message the cursor has passed, or is too old to turn up. */
+	settle(cursor: StreamOffset | undefined): string[] {
 		const before = [...this.#outside.keys()];
+		const threshold = performance.now() - SETTLED_AFTER_MS;
 		for (const given of before.length === 0 ? [] : this.#givenUp.values()) {
-			if (canNotCome(given)) {
+			if (given.at <= threshold || (given.id !== undefined && cursor !== undefined && !isAfter(given.id, cursor))) {
 				this.#settle(given);
 			}
 		}
 		return before.filter((nsp) => !this.#outside.has(nsp));
+	}
+
+	#isOwn(publisher: string): boolean {
+		return publisher === this.#publisher;
 	}
 
 	#settle(given: GivenUp): void {

@@ -2,17 +2,18 @@
  * What one client missed: walks the entries since its offset, with the rooms it was in at each of them. Joins, leaves and kicks that
  * were published while it was away take effect, as they would have on a connected client.
  */
-import type { EntryTarget, EventPacket } from '../../stream/entry.ts';
+import { decodeEntry, type EntryTarget, type EventPacket, type StreamEntry } from '../../stream/entry.ts';
 import { isAfter, type StreamOffset } from '../../stream/offset.ts';
+import { SequenceTracker } from '../sequence-tracker.ts';
 import type { Room, RoomStay, SessionRecord } from '../sessions/record.ts';
-import { messageOfEntry, type RecentEntries, type RecentEntry } from './recent-entries.ts';
 
 export interface MissedPacket {
 	readonly id: StreamOffset;
 	readonly data: readonly unknown[];
 }
 
-export type ReplayState = 'ok' | 'kicked' | 'too_much' | 'forgotten';
+/** `lost`: messages for it were given up before Redis took them. */
+export type ReplayState = 'ok' | 'kicked' | 'too_much' | 'lost';
 
 const EVENT_PACKET = 2;
 
@@ -21,10 +22,13 @@ export class Replay {
 	readonly #maxBytes: number;
 	readonly #stays = new Map<Room, RoomStay[]>();
 	readonly #missed: MissedPacket[] = [];
+	/** An entry that was written twice, since the first answer said that it was refused, is one message. */
+	readonly #sequences = new SequenceTracker();
 	#bytes = 0;
 	#position: StreamOffset;
 	#state: ReplayState = 'ok';
 
+	/** `offset`: entries after it are of interest. */
 	constructor(record: SessionRecord, offset: StreamOffset, maxBytes: number) {
 		this.#record = record;
 		this.#position = offset;
@@ -38,11 +42,6 @@ export class Replay {
 		return this.#state;
 	}
 
-	/** The last entry that has been looked at. */
-	get position(): StreamOffset {
-		return this.#position;
-	}
-
 	get missed(): readonly MissedPacket[] {
 		return this.#missed;
 	}
@@ -51,71 +50,36 @@ export class Replay {
 		return [...this.#stays.values()].flat();
 	}
 
-	/** Goes on up to `cursor`. `forgotten`: entries in between are not at hand any more. */
-	advance(recent: RecentEntries, cursor: StreamOffset): ReplayState {
-		if (this.#state === 'ok' && isAfter(recent.from, this.#position)) {
-			this.#state = 'forgotten';
-		}
-		while (this.#state === 'ok' && this.#walk(recent.select(this.#record.nsp, this.#stays.keys(), this.#position))) {
-			// A room was joined on the way: what was sent to it since must be looked up, too.
-		}
-		if (this.#state === 'ok') {
-			this.skipTo(cursor);
-		}
-		return this.#state;
+	/** Every room that it was in at some time. */
+	get rooms(): readonly Room[] {
+		return [...this.#stays.keys()];
 	}
 
-	/** Entries that are not kept for others: all of a range, in order. */
-	feed(entries: readonly RecentEntry[]): ReplayState {
-		for (const entry of entries) {
-			if (this.#state === 'ok') {
-				this.#look(entry);
-			}
-		}
-		return this.#state;
-	}
-
-	/** Nothing up to `position` is still to be looked at. */
-	skipTo(position: StreamOffset): void {
-		if (isAfter(position, this.#position)) {
-			this.#position = position;
-		}
-	}
-
-	/** True when it stopped because a room was joined. */
-	#walk(entries: readonly RecentEntry[]): boolean {
-		for (const entry of entries) {
-			const known = this.#stays.size;
-			this.#look(entry);
-			if (this.#state !== 'ok') {
-				return false;
-			}
-			if (this.#stays.size > known) {
-				return true;
-			}
-		}
-		return false;
-	}
-
-	#look(entry: RecentEntry): void {
-		this.#position = entry.id;
-		if (entry.nsp !== this.#record.nsp) {
+	/** The next entry; one that was fed before, or is older than another, is ignored. */
+	feed(entry: StreamEntry): void {
+		if (this.#state !== 'ok' || !isAfter(entry.id, this.#position)) {
 			return;
 		}
-		const message = messageOfEntry(entry);
-		if (message === undefined || message.kind === 'other' || !this.#isTarget(message.target, entry.id)) {
+		this.#position = entry.id;
+		if (entry.nsp !== this.#record.nsp || (entry.mark !== undefined && this.#sequences.check(entry.mark) === 'duplicate')) {
+			return;
+		}
+		const message = decodeEntry(entry);
+		if (message.kind === 'malformed' || message.kind === 'other' || !this.#isTarget(message.target, entry.id)) {
 			return;
 		}
 		if (message.kind === 'broadcast') {
 			this.#onBroadcast(entry, message.packet, message.target);
+		} else if (message.kind === 'lost') {
+			this.#state = 'lost';
 		} else if (isAfter(entry.id, this.#record.at)) {
 			// Older ones had their effect on the client itself, and are in its record.
 			this.#onMembership(message, entry.id);
 		}
 	}
 
-	#onBroadcast(entry: RecentEntry, packet: EventPacket, { flags }: EntryTarget): void {
-		// One that wants an answer can't be answered any more; a volatile one is for those who are there.
+	#onBroadcast(entry: StreamEntry, packet: EventPacket, { flags }: EntryTarget): void {
+		// One that wants an answer cannot be answered any more; a volatile one is for those who are there.
 		if (packet.type !== EVENT_PACKET || packet.id !== undefined || flags.volatile === true) {
 			return;
 		}

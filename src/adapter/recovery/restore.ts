@@ -11,29 +11,38 @@ import type { Logger } from '../../base/log.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Metrics } from '../../metrics/registry.ts';
 import { compareOffsets, isAfter, parseOffset, type StreamOffset } from '../../stream/offset.ts';
-import type { StreamHub } from '../dispatch/dispatcher.ts';
-import { OUTSIDE_STREAM } from '../dispatch/outbox.ts';
+import type { Delivery } from '../delivery.ts';
+import type { LocalNamespaces } from '../dispatch/namespaces.ts';
+import { OUTSIDE_STREAM, type Outbox } from '../dispatch/outbox.ts';
 import { cutConnection } from '../ending.ts';
 import type { OfficialAdapter, RecoverableSocket } from '../official.ts';
+import type { Position } from '../position.ts';
 import { decodeRecord, type Room, type SessionRecord } from '../sessions/record.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { ClaimResult, SessionStore } from '../sessions/store.ts';
-import type { OlderEntries } from './older-entries.ts';
-import type { RecentEntries } from './recent-entries.ts';
-import { Replay } from './replay.ts';
+import { Absence } from './absence.ts';
+import type { Replay } from './replay.ts';
 import { Semaphore } from './semaphore.ts';
 
 export interface RecoveryDeps {
-	readonly hub: StreamHub;
+	readonly position: Position;
+	readonly outbox: Outbox;
+	readonly namespaces: LocalNamespaces;
+	readonly delivery: Delivery;
 	readonly sessions: Sessions;
 	readonly store: SessionStore;
-	readonly recent: RecentEntries;
-	readonly older: OlderEntries;
 	readonly config: Config;
 	readonly metrics: Metrics;
 	readonly log: Logger;
+	/** Resolves when the cursor of this worker is, or soon will be, where the log ends now. */
+	tickNow(): Promise<void>;
 	/** Asks the worker that owns a session to let go of it; resolves when it has, or is gone. */
 	takeOver(owner: string, pid: string): Promise<void>;
+}
+
+interface Checked {
+	readonly record: SessionRecord;
+	readonly absence: Absence;
 }
 
 type Refusal =
@@ -68,7 +77,7 @@ export class Recovery {
 	readonly #deps: RecoveryDeps;
 	readonly #admission = new Semaphore(MAX_RESTORES);
 	/** Checked, and waiting for their middlewares. */
-	readonly #held = new Map<string, Replay>();
+	readonly #held = new Map<string, Absence>();
 
 	constructor(deps: RecoveryDeps) {
 		this.#deps = deps;
@@ -81,12 +90,8 @@ export class Recovery {
 			if (offset === undefined) {
 				throw new RefusedError(offsetText.endsWith(OUTSIDE_STREAM) ? 'outside_stream' : 'bad_offset');
 			}
-			const { record, replay } = await withDeadline(
-				this.#admission.run(() => this.#check(nsp.name, pid, offset)),
-				RESTORE_TIMEOUT_MS,
-				'restoring a session',
-			);
-			this.#hold(keyOf(nsp.name, record.sid), replay);
+			const { record, absence } = await this.#checkInTime(nsp.name, pid, offset);
+			this.#hold(keyOf(nsp.name, record.sid), absence);
 			// No rooms and no packets: the socket that is made of this must neither hear nor be sent anything yet.
 			return { sid: record.sid, pid, rooms: [], data: record.data, missedPackets: [] };
 		} catch (error) {
@@ -97,11 +102,12 @@ export class Recovery {
 
 	/** The socket is connected, CONNECT goes out next, and what the client missed right behind it. */
 	onConnect(adapter: OfficialAdapter, socket: RecoverableSocket, joined: ReadonlySet<Room>): void {
-		const { sessions, hub, recent, metrics } = this.#deps;
+		const { sessions, outbox, metrics } = this.#deps;
 		const nsp = adapter.nsp.name;
-		const replay = this.#held.get(keyOf(nsp, socket.id));
+		const absence = this.#held.get(keyOf(nsp, socket.id));
 		this.#held.delete(keyOf(nsp, socket.id));
-		if (socket.recovered && replay && hub.cursor && !hub.own.isOutside(nsp) && replay.advance(recent, hub.cursor) === 'ok') {
+		if (socket.recovered && absence?.replay.state === 'ok' && !outbox.isOutside(nsp)) {
+			const { replay } = absence;
 			sessions.open(nsp, socket.pid ?? '', socket, replay.stays);
 			void Adapter.prototype.addAll.call(
 				adapter,
@@ -113,10 +119,11 @@ export class Recovery {
 		} else {
 			if (socket.recovered) {
 				withdraw(socket);
-				this.#count(replay === undefined ? 'not_held' : hub.own.isOutside(nsp) ? 'outside_stream' : refusalOf(replay));
+				this.#count(absence === undefined ? 'not_held' : outbox.isOutside(nsp) ? 'outside_stream' : refusalOf(absence.replay));
 			}
 			sessions.open(nsp, socket.pid ?? '', socket);
 		}
+		absence?.end();
 		const session = sessions.find(nsp, socket.id);
 		if (session) {
 			void sessions.join(session, joined);
@@ -138,7 +145,9 @@ export class Recovery {
 
 	/** The socket left all rooms: it was disconnected, or its middlewares refused it. The session of the latter can be tried again. */
 	onGone(nsp: string, sid: string): void {
-		this.#held.delete(keyOf(nsp, sid));
+		const key = keyOf(nsp, sid);
+		this.#held.get(key)?.end();
+		this.#held.delete(key);
 		const session = this.#deps.sessions.find(nsp, sid);
 		if (session) {
 			this.#deps.sessions.remove(session);
@@ -147,6 +156,9 @@ export class Recovery {
 
 	/** What was checked is no longer true. */
 	dropHeld(): void {
+		for (const absence of this.#held.values()) {
+			absence.end();
+		}
 		this.#held.clear();
 	}
 
@@ -155,12 +167,26 @@ export class Recovery {
 		this.#count('bad_offset');
 	}
 
-	async #check(nsp: string, pid: string, offset: StreamOffset): Promise<{ record: SessionRecord; replay: Replay }> {
-		const { hub, recent, older, config } = this.#deps;
-		if (hub.cursor === undefined) {
+	async #checkInTime(nsp: string, pid: string, offset: StreamOffset): Promise<Checked> {
+		const check = this.#admission.run(() => this.#check(nsp, pid, offset));
+		try {
+			return await withDeadline(check, RESTORE_TIMEOUT_MS, 'restoring a session');
+		} catch (error) {
+			// It goes on, and nobody will connect to what it finds.
+			check.then(
+				({ absence }) => absence.end(),
+				() => undefined,
+			);
+			throw error;
+		}
+	}
+
+	async #check(nsp: string, pid: string, offset: StreamOffset): Promise<Checked> {
+		const { position, outbox, config } = this.#deps;
+		if (position.cursor === undefined) {
 			throw new RefusedError('redis_away');
 		}
-		if (hub.own.isOutside(nsp)) {
+		if (outbox.isOutside(nsp)) {
 			// Clients here have been sent what the stream will bring later: this one would never be.
 			throw new RefusedError('outside_stream');
 		}
@@ -170,18 +196,27 @@ export class Recovery {
 		if (record.outsideAt !== undefined && !isAfter(offset, record.outsideAt)) {
 			throw new RefusedError('outside_stream');
 		}
-		const replay = new Replay(record, startOf(record, offset), config.maxBufferedBytes);
-		if ((await older.lead(replay)) === 'incomplete') {
+		const absence = new Absence({ ...this.#deps, maxBytes: config.maxBufferedBytes }, record, startOf(record, offset));
+		try {
+			await this.#read(absence, pid);
+		} catch (error) {
+			absence.end();
+			throw error;
+		}
+		return { record, absence };
+	}
+
+	async #read(absence: Absence, pid: string): Promise<void> {
+		if ((await absence.read()) !== 'ok') {
 			throw new RefusedError('trimmed');
 		}
-		const cursor = hub.cursor;
-		if (replay.advance(recent, cursor) !== 'ok') {
+		const { replay } = absence;
+		if (replay.state !== 'ok') {
 			if (replay.state === 'kicked') {
 				await this.#removeKicked(pid);
 			}
 			throw new RefusedError(refusalOf(replay));
 		}
-		return { record, replay };
 	}
 
 	async #claim(nsp: string, pid: string): Promise<SessionRecord> {
@@ -218,8 +253,13 @@ export class Recovery {
 
 	/** The client may have been served by a worker that is a little further on. */
 	async #waitUntilAt(offset: StreamOffset): Promise<void> {
+		const { position, tickNow } = this.#deps;
+		const isThere = (): boolean => position.cursor !== undefined && compareOffsets(position.cursor, offset) >= 0;
+		if (!isThere()) {
+			await tickNow();
+		}
 		const deadline = performance.now() + CATCH_UP_TIMEOUT_MS;
-		while (this.#deps.hub.cursor === undefined || compareOffsets(this.#deps.hub.cursor, offset) < 0) {
+		while (!isThere()) {
 			if (performance.now() > deadline) {
 				throw new RefusedError('behind');
 			}
@@ -232,12 +272,14 @@ export class Recovery {
 		await store.write([{ kind: 'remove', pid }], sessions.epoch ?? (await store.readEpoch()));
 	}
 
-	#hold(key: string, replay: Replay): void {
-		this.#held.set(key, replay);
+	#hold(key: string, absence: Absence): void {
+		this.#held.get(key)?.end();
+		this.#held.set(key, absence);
 		if (this.#held.size > MAX_HELD) {
 			// Its middlewares never came to an end. Should they yet, the client is told that it was not recovered.
-			const [oldest] = this.#held.keys();
-			this.#held.delete(oldest ?? '');
+			const [oldest] = this.#held;
+			oldest?.[1].end();
+			this.#held.delete(oldest?.[0] ?? '');
 		}
 	}
 

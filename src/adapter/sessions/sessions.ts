@@ -6,8 +6,9 @@ import type { Closable } from '../../base/lifecycle.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Metrics } from '../../metrics/registry.ts';
-import { STREAM_END, type StreamOffset } from '../../stream/offset.ts';
+import { STREAM_END, STREAM_START, type StreamOffset } from '../../stream/offset.ts';
 import type { DroppedKeyListener } from '../plain-data.ts';
+import type { Position } from '../position.ts';
 import { warnOncePerKey } from './dropped-keys.ts';
 import { LiveSession, type SessionSocket } from './live-session.ts';
 import type { Room, RoomStay } from './record.ts';
@@ -21,8 +22,7 @@ export interface SessionsDeps {
 	readonly config: Config;
 	readonly metrics: Metrics;
 	readonly log: Logger;
-	/** The last entry that has been dispatched in this worker. */
-	cursor(): StreamOffset;
+	readonly position: Position;
 	/** Redis says that another worker owns this session now: the socket here is a leftover. */
 	onLost(session: LiveSession): void;
 	/** The stream was set back since the epoch was read. */
@@ -77,11 +77,15 @@ export class Sessions implements Closable {
 		this.#writer.setEpoch(epoch);
 	}
 
+	get #cursor(): StreamOffset {
+		return this.#deps.position.cursor ?? STREAM_START;
+	}
+
 	/** A client is connected now. `stays`: the rooms that it comes back with. */
 	open(nsp: string, pid: string, socket: SessionSocket, stays?: readonly RoomStay[]): void {
 		const session = new LiveSession(nsp, pid, socket, this.activityOf(nsp));
 		if (stays) {
-			session.adopt(stays, this.#deps.cursor());
+			session.adopt(stays, this.#cursor);
 		}
 		this.#writer.forget(pid);
 		this.#live.set(keyOf(nsp, socket.id), session);
@@ -112,7 +116,7 @@ export class Sessions implements Closable {
 	 * has seen a later entry has all of it and will not be sent it again.
 	 */
 	noteOutside(nsp: string, isOutside: boolean): void {
-		const outsideAt = isOutside ? STREAM_END : this.#deps.cursor();
+		const outsideAt = isOutside ? STREAM_END : this.#cursor;
 		if (this.#outsideAt.get(nsp) === outsideAt) {
 			return;
 		}
@@ -126,11 +130,11 @@ export class Sessions implements Closable {
 
 	/** The promise resolves when the join has been saved, or can't be. */
 	join(session: LiveSession, rooms: Iterable<Room>): Promise<void> | undefined {
-		return session.join(rooms, this.#deps.cursor()) ? this.#onRooms(session) : undefined;
+		return session.join(rooms, this.#deps.position.joinedAt) ? this.#onRooms(session) : undefined;
 	}
 
 	leave(session: LiveSession, room: Room): Promise<void> | undefined {
-		return session.leave(room, this.#deps.cursor()) ? this.#onRooms(session) : undefined;
+		return session.leave(room, this.#cursor) ? this.#onRooms(session) : undefined;
 	}
 
 	/** The client went and may come back. */
@@ -167,6 +171,11 @@ export class Sessions implements Closable {
 	/** Changes that must be saved before anything more is delivered: resolves when they are, or can't be. Undefined: there are none. */
 	barrier(): Promise<void> | undefined {
 		return this.#urgent.isEmpty ? undefined : this.#urgent.whenEmpty();
+	}
+
+	/** Nobody is kept waiting for them any longer: Redis does not take them now. */
+	giveUpBarrier(): void {
+		this.#urgent.clear();
 	}
 
 	/** What this worker still has to say about a client that went, it has said when this resolves. */
@@ -255,7 +264,7 @@ export class Sessions implements Closable {
 	}
 
 	#encode(session: LiveSession): string {
-		return session.encode(this.#deps.cursor(), this.#outsideAt.get(session.nsp), this.#onDropped);
+		return session.encode(this.#cursor, this.#outsideAt.get(session.nsp), this.#onDropped);
 	}
 
 	#onSaved(sessions: readonly LiveSession[], results: readonly WriteResult[]): void {

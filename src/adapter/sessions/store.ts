@@ -5,6 +5,7 @@
 import type { RedisHandle } from '../../redis/client.ts';
 import type { RedisKeys } from '../../redis/keys.ts';
 import { createScript } from '../../redis/script.ts';
+import { EPOCH_FUNCTION } from '../../stream/epoch-script.ts';
 
 export type SessionWrite =
 	| { readonly kind: 'save'; readonly pid: string; readonly record: string; readonly ttlMs: number }
@@ -29,18 +30,6 @@ export interface SessionStore {
 	/** Begins another epoch unless someone else has done so since `seen`; gives the present one. */
 	endEpoch(seen: string): Promise<string>;
 }
-
-const EPOCH_FUNCTION = `
-local function readEpoch(key)
-	local epoch = redis.call('GET', key)
-	if not epoch then
-		local time = redis.call('TIME')
-		epoch = time[1] .. '.' .. time[2]
-		redis.call('SET', key, epoch)
-	end
-	return epoch
-end
-`;
 
 /** KEYS: epoch, sessions. ARGV: owner, expected epoch, then `kind record ttl` per session. */
 const WRITE = createScript(`${EPOCH_FUNCTION}

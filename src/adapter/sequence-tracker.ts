@@ -1,5 +1,5 @@
 /** Each publisher numbers its entries without a hole: one that comes again is a duplicate, one that does not come is lost. */
-import type { PublisherMark } from '../../stream/entry.ts';
+import type { PublisherMark } from '../stream/entry.ts';
 
 const MAX_PUBLISHERS = 10_000;
 

@@ -1,0 +1,139 @@
+/**
+ * How messages get to this worker. `routed`: Redis pushes what is for rooms that it has. `follow`: it reads the whole log, for as long as
+ * somebody writes there who does not push: pods of the version before, plain Socket.IO servers.
+ */
+import type { Closable } from '../base/lifecycle.ts';
+import type { Logger } from '../base/log.ts';
+import type { Metrics } from '../metrics/registry.ts';
+import type { RedisHandle } from '../redis/client.ts';
+import { parseEntries } from '../stream/entry.ts';
+import { readMissedByIndex, readMissedByLog } from '../stream/missed.ts';
+import { STREAM_START, type StreamOffset } from '../stream/offset.ts';
+import { StreamReader } from '../stream/reader.ts';
+import { Channels } from './dispatch/channels.ts';
+import type { Dispatcher } from './dispatch/dispatcher.ts';
+import { Pushes } from './dispatch/pushes.ts';
+import type { Ticker } from './dispatch/ticker.ts';
+import type { Position } from './position.ts';
+import type { Room } from './sessions/record.ts';
+
+export type DeliveryMode = 'routed' | 'follow';
+
+export interface DeliveryDeps {
+	readonly redis: RedisHandle;
+	readonly stream: string;
+	/** How long the log is kept, in ms. */
+	readonly retentionMs: number;
+	readonly position: Position;
+	readonly dispatcher: Dispatcher;
+	readonly ticker: Ticker;
+	readonly metrics: Metrics;
+	readonly log: Logger;
+	/** The log's last id, and the epoch that it is in. */
+	onTick(last: StreamOffset, epoch: string): void;
+}
+
+export class Delivery implements Closable {
+	readonly #deps: DeliveryDeps;
+	readonly #channels: Channels;
+	#mode: DeliveryMode;
+	#source: Pushes | StreamReader | undefined;
+	#pushes: Pushes | undefined;
+	/** Changes of the mode follow one another. */
+	#change: Promise<void> = Promise.resolve();
+	#isStarted = false;
+
+	constructor(deps: DeliveryDeps, mode: DeliveryMode) {
+		this.#deps = deps;
+		this.#mode = mode;
+		this.#channels = new Channels(deps.stream, deps.position);
+	}
+
+	get mode(): DeliveryMode {
+		return this.#mode;
+	}
+
+	/** Call it when the worker has a cursor: before that there is nowhere to go on from. */
+	start(): void {
+		this.#isStarted = true;
+		this.#open();
+	}
+
+	/** Nothing is lost and nothing comes twice: the other way goes on at the cursor. */
+	setMode(mode: DeliveryMode): void {
+		this.#change = this.#change.then(async () => {
+			if (mode === this.#mode) {
+				return;
+			}
+			this.#deps.log.info({ mode }, mode === 'routed' ? 'Redis routes messages from now on' : 'this worker follows the stream from now on');
+			this.#mode = mode;
+			if (this.#isStarted) {
+				await this.#close();
+				this.#open();
+			}
+		});
+	}
+
+	/** Someone here is in that room, or is coming back to it. Resolves when its messages come. */
+	join(nsp: string, room?: Room): Promise<void> | undefined {
+		this.#channels.acquire(nsp, room);
+		return this.#channels.hasNew ? this.#pushes?.join() : undefined;
+	}
+
+	leave(nsp: string, room?: Room): void {
+		this.#channels.release(nsp, room);
+	}
+
+	/** What a client of those rooms missed, in order. Rejects when Redis fails. */
+	readMissed(
+		nsp: string,
+		rooms: readonly Room[],
+		from: StreamOffset,
+		to: StreamOffset,
+	): ReturnType<typeof readMissedByIndex> {
+		const { redis, stream, retentionMs } = this.#deps;
+		const places = [{ nsp, room: undefined }, ...rooms.map((room) => ({ nsp, room: String(room) }))];
+		return this.#mode === 'routed'
+			? readMissedByIndex(redis.commands, stream, { places, from, to, retentionMs })
+			: readMissedByLog(redis.commands, stream, { places, from, to });
+	}
+
+	async close(): Promise<void> {
+		this.#isStarted = false;
+		await this.#change;
+		await this.#close();
+	}
+
+	#open(): void {
+		const { redis, stream, position, dispatcher, ticker, metrics, log } = this.#deps;
+		dispatcher.follow(this.#mode === 'follow');
+		if (this.#mode === 'routed') {
+			const onTick = (last: StreamOffset, epoch: string): void => {
+				ticker.onTick(last);
+				this.#deps.onTick(last, epoch);
+			};
+			this.#pushes = new Pushes({ redis, stream, channels: this.#channels, position, dispatcher, metrics, log, onTick });
+			this.#source = this.#pushes;
+			this.#pushes.start();
+			ticker.start();
+			return;
+		}
+		dispatcher.hold(undefined);
+		const events = {
+			onBatch: (after: StreamOffset, raws: readonly unknown[]) => {
+				metrics.inc('socketfleet_stream_entries_read_total', {}, raws.length);
+				dispatcher.receive([{ kind: 'passed', id: after }, ...parseEntries(raws)]);
+			},
+			onGap: dispatcher.skipTo.bind(dispatcher),
+		};
+		this.#source = new StreamReader({ redis, stream, log, metrics, events }, position.cursor ?? STREAM_START);
+	}
+
+	async #close(): Promise<void> {
+		this.#deps.ticker.close();
+		const source = this.#source;
+		this.#source = undefined;
+		this.#pushes = undefined;
+		await source?.close();
+	}
+}

@@ -1,0 +1,337 @@
+/**
+ * What Redis pushes to this worker: subscribes to the channels of its rooms by a connection of its own, and gives the dispatcher everything
+ * that is for them in the order of the log, without a hole.
+ *
+ * The connection that is pushed to and the one that is read with are not ordered. So nothing that was read is merged with what is pushed
+ * before a fence has come back that was sent behind the read.
+ */
+import { randomUUID } from 'node:crypto';
+import { backoffMs } from '../../base/backoff.ts';
+import { sleep, withDeadline } from '../../base/deadline.ts';
+import { messageOf } from '../../base/errors.ts';
+import type { Closable } from '../../base/lifecycle.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Metrics } from '../../metrics/registry.ts';
+import type { RedisHandle, SubscriberConnection } from '../../redis/client.ts';
+import { describeRedisError } from '../../redis/problems.ts';
+import { parsePush } from '../../stream/entry.ts';
+import { readHistory } from '../../stream/history.ts';
+import { type Fence, readByIndex, readLogPage } from '../../stream/missed.ts';
+import { parseOffset, STREAM_START, type StreamOffset } from '../../stream/offset.ts';
+import { tickChannelOf, workerChannelOf } from '../../stream/route.ts';
+import type { Position } from '../position.ts';
+import type { Channel, Channels } from './channels.ts';
+import type { Dispatcher, Item } from './dispatcher.ts';
+
+export interface PushesDeps {
+	readonly redis: RedisHandle;
+	readonly stream: string;
+	readonly channels: Channels;
+	readonly position: Position;
+	readonly dispatcher: Dispatcher;
+	readonly metrics: Metrics;
+	readonly log: Logger;
+	/** The log's last id, and the epoch that it is in. */
+	onTick(last: StreamOffset, epoch: string): void;
+}
+
+/** Redis stops for 3 ms for so many. */
+const CHANNELS_AT_ONCE = 500;
+/** A tick comes each second: a connection that brings none for so long is of no use. */
+const SILENCE_MS = 2500;
+const ANSWER_MS = 2000;
+const CHECK_EVERY_MS = 500;
+
+export class Pushes implements Closable {
+	readonly #deps: PushesDeps;
+	readonly #ownChannel: string;
+	readonly #tickChannel: string;
+	readonly #stop = new AbortController();
+	#isLive = false;
+	readonly #fences = new Map<string, PromiseWithResolvers<void>>();
+	#inbox: Item[] = [];
+	#lastPush = '';
+	#heardAt = 0;
+	/** Settled when the rooms that are new by now are live. */
+	#joined = Promise.withResolvers<void>();
+	#wake: (() => void) | undefined;
+	#done: Promise<void> = Promise.resolve();
+
+	constructor(deps: PushesDeps) {
+		this.#deps = deps;
+		this.#ownChannel = workerChannelOf(deps.stream, randomUUID());
+		this.#tickChannel = tickChannelOf(deps.stream);
+	}
+
+	/** Goes on after the cursor of this worker; nothing is dispatched before that is reached. */
+	start(): void {
+		this.#deps.dispatcher.hold(STREAM_START);
+		this.#done = this.#run();
+	}
+
+	async close(): Promise<void> {
+		this.#stop.abort();
+		this.#wake?.();
+		await this.#done;
+	}
+
+	/** There are new channels: those of one turn of the event loop are joined together. Resolves when they are live. */
+	join(): Promise<void> {
+		this.#deps.dispatcher.hold(this.#limit);
+		setImmediate(() => this.#wake?.());
+		return this.#joined.promise;
+	}
+
+	/** Nothing moves while the connection is broken: what is pushed next does not follow. */
+	get #limit(): StreamOffset | undefined {
+		return this.#isLive ? this.#deps.channels.limit : STREAM_START;
+	}
+
+	async #run(): Promise<void> {
+		let failures = 0;
+		while (!this.#stop.signal.aborted) {
+			try {
+				await this.#serve(() => {
+					failures = 0;
+				});
+			} catch (error) {
+				this.#report(error);
+			}
+			this.#isLive = false;
+			this.#deps.dispatcher.hold(this.#limit);
+			await sleep(backoffMs(failures++, { minMs: 20, maxMs: 1000 }), this.#stop.signal);
+		}
+	}
+
+	#report(error: unknown): void {
+		if (!this.#stop.signal.aborted) {
+			const { reason } = describeRedisError(error, '');
+			this.#deps.metrics.inc('socketfleet_redis_errors_total', { reason: `read_${reason}` }, 1);
+			this.#deps.log.debug({ err: messageOf(error) }, 'messages cannot be received, trying again');
+		}
+	}
+
+	/** One connection, from its beginning to its end. */
+	async #serve(onLive: () => void): Promise<void> {
+		const { channels, dispatcher } = this.#deps;
+		const connection = await this.#open();
+		const broken = new AbortController();
+		try {
+			connection.once('close', () => broken.abort());
+			this.#stop.signal.addEventListener('abort', () => broken.abort(), { signal: broken.signal });
+			this.#listen(connection, broken);
+			await this.#catchUp(connection);
+			this.#isLive = true;
+			onLive();
+			this.#settleJoined();
+			dispatcher.hold(this.#limit);
+			while (!broken.signal.aborted) {
+				if (channels.hasNew) {
+					await this.#joinNew(connection);
+				}
+				await this.#leaveIdle(connection);
+				await this.#wait(broken.signal);
+			}
+		} finally {
+			connection.disconnect();
+			connection.removeAllListeners('message').removeAllListeners('smessage');
+			this.#flush();
+		}
+	}
+
+	async #open(): Promise<SubscriberConnection> {
+		const opening = this.#deps.redis.openSubscriber('pushes', this.#deps.stream);
+		try {
+			return await withDeadline(opening, ANSWER_MS, 'connecting');
+		} catch (error) {
+			// It may yet come up, and nobody would use it.
+			opening.then(
+				(late) => late.disconnect(),
+				() => undefined,
+			);
+			throw error;
+		}
+	}
+
+	/** Until there are new channels, or a look is due, or the connection breaks. */
+	async #wait(broken: AbortSignal): Promise<void> {
+		if (this.#deps.channels.hasNew || broken.aborted) {
+			return;
+		}
+		const woken = new AbortController();
+		this.#wake = () => woken.abort();
+		await sleep(CHECK_EVERY_MS, AbortSignal.any([woken.signal, broken]));
+	}
+
+	#listen(connection: SubscriberConnection, broken: AbortController): void {
+		this.#heardAt = performance.now();
+		const onMessage = (channel: string, payload: string): void => this.#onMessage(channel, payload);
+		connection.on('message', onMessage);
+		connection.on('smessage', onMessage);
+		const timer = setInterval(() => {
+			if (performance.now() - this.#heardAt > SILENCE_MS && this.#deps.redis.state() === 'ready') {
+				broken.abort();
+			}
+		}, CHECK_EVERY_MS);
+		timer.unref();
+		broken.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+		broken.signal.addEventListener(
+			'abort',
+			() => {
+				for (const fence of this.#fences.values()) {
+					fence.reject(new Error('the connection is broken'));
+				}
+			},
+			{ once: true },
+		);
+		// The slot has moved to another master.
+		connection.on('sunsubscribe', (channel: string) => {
+			if (channel === this.#ownChannel) {
+				broken.abort();
+			}
+		});
+	}
+
+	#onMessage(channel: string, payload: string): void {
+		this.#heardAt = performance.now();
+		if (channel === this.#tickChannel) {
+			const [last, epoch = ''] = payload.split(' ');
+			const id = parseOffset(last);
+			if (id !== undefined) {
+				this.#take({ kind: 'passed', id });
+				this.#flush();
+				this.#deps.onTick(id, epoch);
+			}
+			return;
+		}
+		if (channel === this.#ownChannel) {
+			this.#flush();
+			this.#fences.get(payload)?.resolve();
+			return;
+		}
+		const id = payload.slice(0, payload.indexOf('\0'));
+		if (id === this.#lastPush) {
+			// It came by the channel of another of its rooms, too.
+			return;
+		}
+		this.#lastPush = id;
+		this.#deps.metrics.inc('socketfleet_stream_entries_read_total', {}, 1);
+		const parsed = parsePush(payload);
+		if (parsed) {
+			this.#take(parsed);
+		}
+	}
+
+	/** What comes in one piece is dispatched together. */
+	#take(item: Item): void {
+		if (this.#inbox.push(item) === 1) {
+			queueMicrotask(() => this.#flush());
+		}
+	}
+
+	#flush(): void {
+		const items = this.#inbox;
+		this.#inbox = [];
+		if (items.length > 0) {
+			this.#deps.dispatcher.receive(items);
+		}
+	}
+
+	/**
+	 * From the cursor to what is pushed: reads the log until little is left, subscribes, reads the rest. Behind the new connection may be
+	 * another server, whose log was set back or trimmed meanwhile.
+	 */
+	async #catchUp(connection: SubscriberConnection): Promise<void> {
+		const { redis, stream, position, dispatcher, channels } = this.#deps;
+		const history = await readHistory(redis.commands, stream, position.cursor ?? STREAM_START);
+		if (history.kind !== 'continues') {
+			dispatcher.skipTo(history.kind, history.cursor);
+		}
+		let page = await readLogPage(redis.commands, stream, position.cursor ?? STREAM_START);
+		while (page.isFull) {
+			dispatcher.merge(page.entries);
+			dispatcher.hold(page.last);
+			page = await readLogPage(redis.commands, stream, page.last);
+		}
+		const wanted = channels.listAll();
+		await this.#subscribe(connection, [this.#ownChannel, this.#tickChannel, ...wanted.map(({ name }) => name)]);
+		let from = position.cursor ?? STREAM_START;
+		do {
+			const after = from;
+			page = await this.#fenced((fence) => readLogPage(redis.commands, stream, after, fence));
+			dispatcher.merge(page.entries);
+			from = page.last;
+		} while (page.isFull);
+		channels.setLive(wanted);
+	}
+
+	/** New rooms: subscribed first, then read since they were joined. */
+	async #joinNew(connection: SubscriberConnection): Promise<void> {
+		const { redis, stream, channels, dispatcher } = this.#deps;
+		const from = channels.limit;
+		const added = channels.listNew();
+		const joined = this.#joined;
+		this.#joined = Promise.withResolvers();
+		try {
+			if (added.length > 0 && from !== undefined) {
+				await this.#subscribe(
+					connection,
+					added.map(({ name }) => name),
+				);
+				const range = { places: added, from, to: undefined };
+				const { entries } = await this.#fenced((fence) => readByIndex(redis.commands, stream, range, fence));
+				dispatcher.merge(entries);
+			}
+			channels.setLive(added);
+			joined.resolve();
+			dispatcher.hold(this.#limit);
+		} catch (error) {
+			// They are joined with all others, by the next connection.
+			void this.#joined.promise.then(() => joined.resolve());
+			throw error;
+		}
+	}
+
+	#settleJoined(): void {
+		const joined = this.#joined;
+		this.#joined = Promise.withResolvers();
+		joined.resolve();
+	}
+
+	/** Runs `read` with the text of a fence, and resolves when that has come back on the worker's own channel, too. */
+	async #fenced<T>(read: (fence: Fence) => Promise<T>): Promise<T> {
+		const text = randomUUID();
+		const passed = Promise.withResolvers<void>();
+		this.#fences.set(text, passed);
+		try {
+			const [found] = await withDeadline(
+				Promise.all([read({ channel: this.#ownChannel, text }), passed.promise]),
+				ANSWER_MS,
+				'receiving what was sent',
+			);
+			return found;
+		} finally {
+			this.#fences.delete(text);
+		}
+	}
+
+	async #subscribe(connection: SubscriberConnection, names: readonly string[]): Promise<void> {
+		const { redis } = this.#deps;
+		for (let at = 0; at < names.length; at += CHANNELS_AT_ONCE) {
+			const some = names.slice(at, at + CHANNELS_AT_ONCE);
+			await withDeadline(
+				redis.commands.isCluster ? connection.ssubscribe(...some) : connection.subscribe(...some),
+				ANSWER_MS,
+				'subscribing',
+			);
+		}
+	}
+
+	async #leaveIdle(connection: SubscriberConnection): Promise<void> {
+		const names = this.#deps.channels.takeIdle();
+		for (let at = 0; at < names.length; at += CHANNELS_AT_ONCE) {
+			const some = names.slice(at, at + CHANNELS_AT_ONCE);
+			await (this.#deps.redis.commands.isCluster ? connection.sunsubscribe(...some) : connection.unsubscribe(...some));
+		}
+	}
+}

@@ -1,0 +1,115 @@
+/**
+ * A client that is coming back, from before what it missed is read until it is connected, or not: it counts as a member of its rooms, and
+ * what comes for them meanwhile is added to what it missed.
+ */
+import { idOf, type StreamEntry } from '../../stream/entry.ts';
+import { isAfter, type StreamOffset } from '../../stream/offset.ts';
+import type { Delivery } from '../delivery.ts';
+import type { LocalNamespaces } from '../dispatch/namespaces.ts';
+import type { Position } from '../position.ts';
+import type { Room, SessionRecord } from '../sessions/record.ts';
+import { Replay } from './replay.ts';
+
+export interface AbsenceDeps {
+	readonly delivery: Delivery;
+	readonly namespaces: LocalNamespaces;
+	readonly position: Position;
+	/** More than that is not sent at once. */
+	readonly maxBytes: number;
+}
+
+/** Rooms joined while away may lead to messages that join others. */
+const MAX_ROUNDS = 16;
+
+export class Absence {
+	readonly #deps: AbsenceDeps;
+	readonly #record: SessionRecord;
+	readonly #start: StreamOffset;
+	readonly #rooms = new Set<Room>();
+	readonly #unlisten: () => void;
+	/** What has come since; undefined once it goes to the replay at once. */
+	#waiting: StreamEntry[] | undefined = [];
+	#replay: Replay;
+	#isOver = false;
+
+	/** `start`: the client has everything up to there. */
+	constructor(deps: AbsenceDeps, record: SessionRecord, start: StreamOffset) {
+		this.#deps = deps;
+		this.#record = record;
+		this.#start = start;
+		this.#replay = new Replay(record, start, deps.maxBytes);
+		this.#unlisten = deps.namespaces.listen(record.nsp, (entry) => this.#onEntry(entry));
+	}
+
+	get replay(): Replay {
+		return this.#replay;
+	}
+
+	/**
+	 * Reads what was missed up to now; from then on `replay` is up to date. Joins that were published meanwhile add rooms whose messages were
+	 * not read: again, until none is new. Rejects when Redis fails.
+	 */
+	async read(): Promise<'ok' | 'trimmed' | 'too_many_joins'> {
+		const { delivery, position, maxBytes } = this.#deps;
+		for (let round = 0; round < MAX_ROUNDS && !this.#isOver; round++) {
+			const rooms = this.#replay.rooms;
+			await this.#hold(rooms);
+			const upTo = position.cursor ?? this.#start;
+			const found = isAfter(upTo, this.#start) ? await delivery.readMissed(this.#record.nsp, rooms, this.#start, upTo) : [];
+			if (found === 'trimmed') {
+				return 'trimmed';
+			}
+			const replay = new Replay(this.#record, this.#start, maxBytes);
+			for (const parsed of found) {
+				if (parsed.kind === 'entry') {
+					replay.feed(parsed.entry);
+				}
+			}
+			for (const entry of this.#waiting ?? []) {
+				if (isAfter(idOf({ kind: 'entry', entry }), upTo)) {
+					replay.feed(entry);
+				}
+			}
+			this.#replay = replay;
+			if (replay.state !== 'ok' || replay.rooms.length === rooms.length) {
+				this.#waiting = undefined;
+				return 'ok';
+			}
+		}
+		return 'too_many_joins';
+	}
+
+	/** It is connected, or not: nobody is kept a place for any more. */
+	end(): void {
+		if (this.#isOver) {
+			return;
+		}
+		this.#isOver = true;
+		this.#unlisten();
+		for (const room of this.#rooms) {
+			this.#deps.delivery.leave(this.#record.nsp, room);
+		}
+	}
+
+	/** Resolves when messages for those rooms come. */
+	async #hold(rooms: readonly Room[]): Promise<void> {
+		const joins: (Promise<void> | undefined)[] = [];
+		for (const room of rooms) {
+			if (!this.#rooms.has(room)) {
+				this.#rooms.add(room);
+				joins.push(this.#deps.delivery.join(this.#record.nsp, room));
+			}
+		}
+		await Promise.all(joins);
+	}
+
+	#onEntry(entry: StreamEntry): void {
+		if (this.#waiting) {
+			this.#waiting.push(entry);
+			return;
+		}
+		this.#replay.feed(entry);
+		// A join that came just now: what follows in that room is for it.
+		void this.#hold(this.#replay.rooms);
+	}
+}
