@@ -109,7 +109,7 @@ export class Delivery implements Closable {
 		dispatcher.follow(this.#mode === 'follow');
 		if (this.#mode === 'routed') {
 			const onTick = (last: StreamOffset, epoch: string): void => {
-				ticker.onTick(last);
+				ticker.onTick(last, epoch);
 				this.#deps.onTick(last, epoch);
 			};
 			this.#pushes = new Pushes({ redis, stream, channels: this.#channels, position, dispatcher, metrics, log, onTick });

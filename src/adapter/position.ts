@@ -14,12 +14,17 @@ export class Position {
 		return this.#cursor;
 	}
 
+	/** The highest id that this worker has heard of, whether or not its turn has come. */
+	get known(): StreamOffset {
+		return this.#cursor === undefined || isAfter(this.#known, this.#cursor) ? this.#known : this.#cursor;
+	}
+
 	/**
-	 * The first message that a room joined now is owed follows this one. It is the highest id that this worker has heard of, whether or not
-	 * its turn has come; while an entry is dispatched it is that entry, which may be the reason of the join.
+	 * The first message that a room joined now is owed follows this one: the highest known id, or, while an entry is dispatched, that entry,
+	 * which may be the reason of the join.
 	 */
 	get joinedAt(): StreamOffset {
-		return this.#isDispatching || this.#cursor === undefined || isAfter(this.#cursor, this.#known) ? (this.#cursor ?? STREAM_START) : this.#known;
+		return this.#isDispatching ? (this.#cursor ?? STREAM_START) : this.known;
 	}
 
 	/** It has been heard of. */

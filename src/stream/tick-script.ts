@@ -18,29 +18,30 @@ end
 /**
  * KEYS: the log, the epoch, the log's bounds: a hash of the time `at` of the last tick, the log's `last` and `first` id then, and the
  * `retention` in ms.
- * ARGV: the highest id that the caller knows, for how many ms a tick is young while the log moves, and while it does not, retention in ms,
+ * ARGV: the last id that the caller has passed, the epoch that it knows (empty: none yet), for how many ms a tick is young while the log moves, and while it does not, retention in ms,
  * the tick's channel, command that publishes.
  *
- * Publishes `last epoch`, unless the last tick is young. A last id below the one that the caller knows shows that the log was set back: a
- * new epoch begins. Answers 1 when it published.
+ * Publishes `last epoch`, unless the last tick is young. A last id below the caller's shows that the log was set back: a new
+ * epoch begins, unless the caller has only not heard of it yet. Answers 1 when it published.
  */
 export const TICK_SCRIPT = `${EPOCH_FUNCTION}${LOG_FUNCTION}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local before = redis.call('HMGET', KEYS[3], 'at', 'last')
 local age = now - tonumber(before[1] or '0')
-if age >= 0 and age < tonumber(ARGV[2]) then return 0 end
+if age >= 0 and age < tonumber(ARGV[3]) then return 0 end
 local log = readLog(KEYS[1])
-if log.last == before[2] and age >= 0 and age < tonumber(ARGV[3]) then return 0 end
+if log.last == before[2] and age >= 0 and age < tonumber(ARGV[4]) then return 0 end
 local function isBelow(a, b)
 	local aMs, aSequence = string.match(a, '(%d+)-(%d+)')
 	local bMs, bSequence = string.match(b, '(%d+)-(%d+)')
 	if aMs ~= bMs then return tonumber(aMs) < tonumber(bMs) end
 	return tonumber(aSequence) < tonumber(bSequence)
 end
-local epoch = isBelow(log.last, ARGV[1]) and newEpoch(KEYS[2]) or readEpoch(KEYS[2])
-redis.call('HSET', KEYS[3], 'at', now, 'last', log.last, 'first', log.first, 'retention', ARGV[4])
-redis.call('PEXPIRE', KEYS[3], ARGV[4])
-redis.call(ARGV[6], ARGV[5], log.last .. ' ' .. epoch)
+local epoch = readEpoch(KEYS[2])
+if isBelow(log.last, ARGV[1]) and (ARGV[2] == '' or ARGV[2] == epoch) then epoch = newEpoch(KEYS[2]) end
+redis.call('HSET', KEYS[3], 'at', now, 'last', log.last, 'first', log.first, 'retention', ARGV[5])
+redis.call('PEXPIRE', KEYS[3], ARGV[5])
+redis.call(ARGV[7], ARGV[6], log.last .. ' ' .. epoch)
 return 1
 `;

@@ -97,7 +97,7 @@ export class Dispatcher implements Closable {
 	skipTo(reason: DeliveryGap, cursor: StreamOffset): void {
 		const { position, outbox, onGap } = this.#deps;
 		this.#queue = [];
-		if (reason === 'rewound' || position.cursor === undefined || isAfter(cursor, position.cursor)) {
+		if (reason === 'rewound' || reason === 'epoch' || position.cursor === undefined || isAfter(cursor, position.cursor)) {
 			position.moveTo(cursor);
 		}
 		position.sequences.clear();

@@ -33,6 +33,10 @@ export class Ticker implements Closable {
 	#dueAt = Number.POSITIVE_INFINITY;
 	#last: StreamOffset | undefined;
 	#isClosed = true;
+	#epoch = '';
+	#running: Promise<void> = Promise.resolve();
+	/** One that has not started. */
+	#next: Promise<void> | undefined;
 
 	constructor(deps: TickerDeps) {
 		this.#deps = deps;
@@ -44,7 +48,8 @@ export class Ticker implements Closable {
 	}
 
 	/** Someone has ticked. */
-	onTick(last: StreamOffset): void {
+	onTick(last: StreamOffset, epoch: string): void {
+		this.#epoch = epoch;
 		const isMoving = last !== this.#last;
 		this.#last = last;
 		this.#schedule(isMoving ? MOVING_MS : IDLE_MS);
@@ -57,9 +62,15 @@ export class Ticker implements Closable {
 		}
 	}
 
-	/** Ticks at once: someone waits for the cursor to move. Rejects when Redis fails. */
-	async tickNow(): Promise<void> {
-		await this.#tick(0, 0);
+	/** Ticks at once: someone waits for the cursor to move. Those who come while one is under way share the next. Rejects when Redis fails. */
+	tickNow(): Promise<void> {
+		this.#next ??= this.#running.then(() => {
+			this.#next = undefined;
+			const tick = this.#tick(0, 0);
+			this.#running = tick.catch(() => undefined);
+			return tick;
+		});
+		return this.#next;
 	}
 
 	close(): void {
@@ -87,7 +98,7 @@ export class Ticker implements Closable {
 	async #tick(youngMs: number, youngWhileIdleMs: number): Promise<void> {
 		const { redis, keys, position, retentionMs } = this.#deps;
 		const known = position.cursor ?? STREAM_START;
-		const args = [known, youngMs, youngWhileIdleMs, retentionMs, tickChannelOf(keys.stream), publishCommandOf(redis.commands)];
+		const args = [known, this.#epoch, youngMs, youngWhileIdleMs, retentionMs, tickChannelOf(keys.stream), publishCommandOf(redis.commands)];
 		await SCRIPT.run(redis.commands, [keys.stream, keys.epoch, keys.bounds], args);
 	}
 }

@@ -2,7 +2,7 @@
  * A client that is coming back, from before what it missed is read until it is connected, or not: it counts as a member of its rooms, and
  * what comes for them meanwhile is added to what it missed.
  */
-import { idOf, type StreamEntry } from '../../stream/entry.ts';
+import type { StreamEntry } from '../../stream/entry.ts';
 import { isAfter, type StreamOffset } from '../../stream/offset.ts';
 import type { Delivery } from '../delivery.ts';
 import type { LocalNamespaces } from '../dispatch/namespaces.ts';
@@ -16,6 +16,8 @@ export interface AbsenceDeps {
 	readonly position: Position;
 	/** More than that is not sent at once. */
 	readonly maxBytes: number;
+	/** Resolves when everything up to `offset` that concerns this worker has been dispatched. */
+	reach(offset: StreamOffset): Promise<void>;
 }
 
 /** Rooms joined while away may lead to messages that join others. */
@@ -50,15 +52,18 @@ export class Absence {
 	 * not read: again, until none is new. Rejects when Redis fails.
 	 */
 	async read(): Promise<'ok' | 'trimmed' | 'too_many_joins'> {
-		const { delivery, position, maxBytes } = this.#deps;
+		const { delivery, position, maxBytes, reach } = this.#deps;
 		for (let round = 0; round < MAX_ROUNDS && !this.#isOver; round++) {
 			const rooms = this.#replay.rooms;
 			await this.#hold(rooms);
-			const upTo = position.cursor ?? this.#start;
+			// What follows this comes for these rooms, if it concerns them. What does not is on the log by now.
+			const upTo = position.known;
 			const found = isAfter(upTo, this.#start) ? await delivery.readMissed(this.#record.nsp, rooms, this.#start, upTo) : [];
 			if (found === 'trimmed') {
 				return 'trimmed';
 			}
+			// Nothing of it is still to be dispatched: it would be sent a second time.
+			await reach(upTo);
 			const replay = new Replay(this.#record, this.#start, maxBytes);
 			for (const parsed of found) {
 				if (parsed.kind === 'entry') {
@@ -66,7 +71,7 @@ export class Absence {
 				}
 			}
 			for (const entry of this.#waiting ?? []) {
-				if (isAfter(idOf({ kind: 'entry', entry }), upTo)) {
+				if (isAfter(entry.id, upTo)) {
 					replay.feed(entry);
 				}
 			}
