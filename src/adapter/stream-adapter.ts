@@ -1,5 +1,4 @@
 /** The Redis Streams adapter of one worker, put together: reader, dispatcher, publisher, sessions, recovery, membership. */
-import { randomUUID } from 'node:crypto';
 import type { Namespace, Server } from 'socket.io';
 import type { Adapter } from 'socket.io-adapter';
 import { sleep } from '../base/deadline.ts';
@@ -25,6 +24,7 @@ import { Recovery } from './recovery/restore.ts';
 import { RetentionWatch } from './recovery/retention.ts';
 import { type Departure, Members } from './servers/members.ts';
 import { Requests } from './servers/requests.ts';
+import { createWorkerId } from './sessions/private-id.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { createSessionStore } from './sessions/store.ts';
 import { Takeover } from './sessions/takeover.ts';
@@ -61,7 +61,7 @@ class StreamFleet implements FleetAdapter {
 
 	constructor(deps: FleetAdapterDeps, redis: RedisHandle) {
 		const { config, metrics, log, bus, owner } = deps;
-		const worker = randomUUID();
+		const worker = createWorkerId();
 		const keys = redisKeysOf(config);
 		this.#deps = deps;
 		this.#redis = redis;
@@ -199,6 +199,7 @@ class StreamFleet implements FleetAdapter {
 			config,
 			metrics,
 			log,
+			worker,
 			takeOver: (owner, pid) => takeover.ask(owner, pid),
 		});
 		return { sessions, recovery };

@@ -2,7 +2,6 @@
  * Brings a client back: it gets its rooms and exactly what it missed, or is told that it was not recovered. Everything is checked
  * first; nothing is joined, sent or given up before its middlewares have passed.
  */
-import { randomBytes } from 'node:crypto';
 import type { Namespace } from 'socket.io';
 import { Adapter, type Session } from 'socket.io-adapter';
 import { sleep, withDeadline } from '../../base/deadline.ts';
@@ -15,6 +14,7 @@ import type { StreamHub } from '../dispatch/dispatcher.ts';
 import { OUTSIDE_STREAM } from '../dispatch/outbox.ts';
 import { cutConnection } from '../ending.ts';
 import type { OfficialAdapter, RecoverableSocket } from '../official.ts';
+import { createPrivateId, workerOfPrivateId } from '../sessions/private-id.ts';
 import { decodeRecord, type Room, type SessionRecord } from '../sessions/record.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { ClaimResult, SessionStore } from '../sessions/store.ts';
@@ -32,6 +32,8 @@ export interface RecoveryDeps {
 	readonly config: Config;
 	readonly metrics: Metrics;
 	readonly log: Logger;
+	/** Id under which this worker owns sessions. */
+	readonly worker: string;
 	/** Asks the worker that owns a session to let go of it; resolves when it has, or is gone. */
 	takeOver(owner: string, pid: string): Promise<void>;
 }
@@ -112,15 +114,21 @@ export class Recovery {
 			metrics.inc('socketfleet_recovery_total', { result: 'recovered', reason: 'none' }, 1);
 		} else {
 			if (socket.recovered) {
-				withdraw(socket);
 				this.#count(replay === undefined ? 'not_held' : hub.own.isOutside(nsp) ? 'outside_stream' : refusalOf(replay));
 			}
-			sessions.open(nsp, socket.pid ?? '', socket);
+			sessions.open(nsp, this.#startAnew(socket), socket);
 		}
 		const session = sessions.find(nsp, socket.id);
 		if (session) {
 			void sessions.join(session, joined);
 		}
+	}
+
+	/** Its private id is ours. The client compares it: one that came to be recovered learns by another one that it was not. */
+	#startAnew(socket: RecoverableSocket): string {
+		const pid = createPrivateId(this.#deps.worker);
+		Object.assign(socket, { pid, recovered: false });
+		return pid;
 	}
 
 	#sendMissed(adapter: OfficialAdapter, sid: string, replay: Replay): void {
@@ -206,13 +214,18 @@ export class Recovery {
 		return record;
 	}
 
+	/**
+	 * A session that Redis does not have may be one that was not saved yet: the client was sent its first event a moment ago, and its old
+	 * connection still counts as alive. The worker that gave the private id out knows, and saves it when it is asked to let go.
+	 */
 	async #claimFrom(pid: string): Promise<ClaimResult> {
 		const { store, config, takeOver } = this.#deps;
 		const claim = await store.claim(pid, false, config.recoveryWindowMs);
-		if (claim.kind !== 'owned') {
+		const owner = claim.kind === 'owned' ? claim.owner : claim.kind === 'none' ? workerOfPrivateId(pid) : undefined;
+		if (owner === undefined) {
 			return claim;
 		}
-		await takeOver(claim.owner, pid);
+		await takeOver(owner, pid);
 		return store.claim(pid, true, config.recoveryWindowMs);
 	}
 
@@ -283,13 +296,6 @@ function afterNextPacket(socket: RecoverableSocket, run: () => void): void {
 		packet?.apply(socket, args);
 		run();
 	};
-}
-
-/** The promise can't be kept after all. The client compares private ids: another one tells it that it was not recovered. */
-function withdraw(socket: RecoverableSocket): void {
-	const writable = socket as { pid: string; recovered: boolean };
-	writable.recovered = false;
-	writable.pid = randomBytes(15).toString('base64url');
 }
 
 function keyOf(nsp: string, sid: string): string {
