@@ -5,62 +5,37 @@
 import type { Namespace } from 'socket.io';
 import { Adapter, type Session } from 'socket.io-adapter';
 import { sleep, withDeadline } from '../../base/deadline.ts';
-import { messageOf } from '../../base/errors.ts';
+import { AppError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import type { Config } from '../../config/schema.ts';
+import type { Refusal } from '../../metrics/refusals.ts';
 import type { Metrics } from '../../metrics/registry.ts';
 import { compareOffsets, isAfter, parseOffset, type StreamOffset } from '../../stream/offset.ts';
 import type { StreamHub } from '../dispatch/dispatcher.ts';
 import { OUTSIDE_STREAM } from '../dispatch/outbox.ts';
-import { cutConnection } from '../ending.ts';
 import type { OfficialAdapter, RecoverableSocket } from '../official.ts';
-import { createPrivateId, workerOfPrivateId } from '../sessions/private-id.ts';
-import { decodeRecord, type Room, type SessionRecord } from '../sessions/record.ts';
-import type { Sessions } from '../sessions/sessions.ts';
-import type { ClaimResult, SessionStore } from '../sessions/store.ts';
+import { createPrivateId } from '../sessions/private-id.ts';
+import type { Room, SessionRecord } from '../sessions/record.ts';
+import { type ClaimDeps, claimSession } from './claim.ts';
+import { handOver } from './hand-over.ts';
 import type { OlderEntries } from './older-entries.ts';
+import { type Refused, refused } from './outcome.ts';
 import type { RecentEntries } from './recent-entries.ts';
 import { Replay } from './replay.ts';
 import { Semaphore } from './semaphore.ts';
 
-export interface RecoveryDeps {
+export interface RecoveryDeps extends ClaimDeps {
 	readonly hub: StreamHub;
-	readonly sessions: Sessions;
-	readonly store: SessionStore;
 	readonly recent: RecentEntries;
 	readonly older: OlderEntries;
-	readonly config: Config;
 	readonly metrics: Metrics;
 	readonly log: Logger;
 	/** Id under which this worker owns sessions. */
 	readonly worker: string;
-	/** Asks the worker that owns a session to let go of it; resolves when it has, or is gone. */
-	takeOver(owner: string, pid: string): Promise<void>;
 }
 
-type Refusal =
-	| 'bad_offset'
-	| 'outside_stream'
-	| 'no_session'
-	| 'rewound'
-	| 'trimmed'
-	| 'kicked'
-	| 'too_much'
-	| 'behind'
-	| 'redis_away'
-	| 'timeout'
-	| 'not_held';
-
-class RefusedError extends Error {
-	readonly reason: Refusal;
-	constructor(reason: Refusal) {
-		super(reason);
-		this.reason = reason;
-	}
-}
+type RestoreOutcome = { readonly kind: 'restored'; readonly record: SessionRecord; readonly replay: Replay } | Refused;
 
 const RESTORE_TIMEOUT_MS = 10_000;
-const CLAIM_TIMEOUT_MS = 2000;
 /** How long this worker may need to come to where the client has been. */
 const CATCH_UP_TIMEOUT_MS = 3000;
 const MAX_RESTORES = 64;
@@ -78,43 +53,36 @@ export class Recovery {
 
 	/** Called before the socket exists. Null: not recovered. Never rejects. */
 	async restore(nsp: Namespace, pid: string, offsetText: string): Promise<Session | null> {
-		try {
-			const offset = parseOffset(offsetText);
-			if (offset === undefined) {
-				throw new RefusedError(offsetText.endsWith(OUTSIDE_STREAM) ? 'outside_stream' : 'bad_offset');
-			}
-			const { record, replay } = await withDeadline(
-				this.#admission.run(() => this.#check(nsp.name, pid, offset)),
-				RESTORE_TIMEOUT_MS,
-				'restoring a session',
-			);
-			this.#hold(keyOf(nsp.name, record.sid), replay);
-			// No rooms and no packets: the socket that is made of this must neither hear nor be sent anything yet.
-			return { sid: record.sid, pid, rooms: [], data: record.data, missedPackets: [] };
-		} catch (error) {
-			this.#refuse(error);
+		const outcome = await this.#tryToRestore(nsp.name, pid, offsetText);
+		if (outcome.kind === 'refused') {
+			this.#count(outcome.reason);
 			return null;
 		}
+		const { record, replay } = outcome;
+		this.#hold(keyOf(nsp.name, record.sid), replay);
+		// No rooms and no packets: the socket that is made of this must neither hear nor be sent anything yet.
+		return { sid: record.sid, pid, rooms: [], data: record.data, missedPackets: [] };
 	}
 
 	/** The socket is connected, CONNECT goes out next, and what the client missed right behind it. */
 	onConnect(adapter: OfficialAdapter, socket: RecoverableSocket, joined: ReadonlySet<Room>): void {
-		const { sessions, hub, recent, metrics } = this.#deps;
+		const { sessions, metrics } = this.#deps;
 		const nsp = adapter.nsp.name;
 		const replay = this.#held.get(keyOf(nsp, socket.id));
 		this.#held.delete(keyOf(nsp, socket.id));
-		if (socket.recovered && replay && hub.cursor && !hub.own.isOutside(nsp) && replay.advance(recent, hub.cursor) === 'ok') {
+		const obstacle = socket.recovered ? this.#obstacleOf(nsp, replay) : undefined;
+		if (socket.recovered && replay && obstacle === undefined) {
 			sessions.open(nsp, socket.pid ?? '', socket, replay.stays);
 			void Adapter.prototype.addAll.call(
 				adapter,
 				socket.id,
 				new Set(replay.stays.filter(({ to }) => to === undefined).map(({ room }) => room)),
 			);
-			afterNextPacket(socket, () => this.#sendMissed(adapter, socket.id, replay));
+			handOver(this.#deps, adapter, socket, replay.missed);
 			metrics.inc('socketfleet_recovery_total', { result: 'recovered', reason: 'none' }, 1);
 		} else {
-			if (socket.recovered) {
-				this.#count(replay === undefined ? 'not_held' : hub.own.isOutside(nsp) ? 'outside_stream' : refusalOf(replay));
+			if (obstacle) {
+				this.#count(obstacle);
 			}
 			sessions.open(nsp, this.#startAnew(socket), socket);
 		}
@@ -129,19 +97,6 @@ export class Recovery {
 		const pid = createPrivateId(this.#deps.worker);
 		Object.assign(socket, { pid, recovered: false });
 		return pid;
-	}
-
-	#sendMissed(adapter: OfficialAdapter, sid: string, replay: Replay): void {
-		const opts = { rooms: new Set([sid]), except: new Set<Room>() };
-		for (const { id, data } of replay.missed) {
-			try {
-				Adapter.prototype.broadcast.call(adapter, { type: 2, data: [...data, id] }, opts);
-			} catch (error) {
-				// It can't be encoded: those who were there have not got it either.
-				this.#deps.metrics.inc('socketfleet_stream_entries_dropped_total', { reason: 'failed' }, 1);
-				this.#deps.log.error({ err: error, offset: id }, 'sending a missed message failed');
-			}
-		}
 	}
 
 	/** The socket left all rooms: it was disconnected, or its middlewares refused it. The session of the latter can be tried again. */
@@ -163,81 +118,83 @@ export class Recovery {
 		this.#count('bad_offset');
 	}
 
-	async #check(nsp: string, pid: string, offset: StreamOffset): Promise<{ record: SessionRecord; replay: Replay }> {
+	async #tryToRestore(nsp: string, pid: string, offsetText: string): Promise<RestoreOutcome> {
+		const offset = parseOffset(offsetText);
+		if (offset === undefined) {
+			return refused(offsetText.endsWith(OUTSIDE_STREAM) ? 'outside_stream' : 'bad_offset');
+		}
+		try {
+			return await withDeadline(
+				this.#admission.run(() => this.#check(nsp, pid, offset)),
+				RESTORE_TIMEOUT_MS,
+				'restoring a session',
+			);
+		} catch (error) {
+			this.#deps.log.debug({ err: messageOf(error) }, 'a session could not be restored');
+			return refused(error instanceof AppError && error.code === 'ERR_DEADLINE' ? 'timeout' : 'redis_away');
+		}
+	}
+
+	/** Rejects when Redis fails, or takes too long. */
+	async #check(nsp: string, pid: string, offset: StreamOffset): Promise<RestoreOutcome> {
 		const { hub, recent, older, config } = this.#deps;
 		if (hub.cursor === undefined) {
-			throw new RefusedError('redis_away');
+			return refused('redis_away');
 		}
 		if (hub.own.isOutside(nsp)) {
 			// Clients here have been sent what the stream will bring later: this one would never be.
-			throw new RefusedError('outside_stream');
+			return refused('outside_stream');
 		}
-		const record = await this.#claim(nsp, pid);
+		const claim = await claimSession(this.#deps, nsp, pid);
+		if (claim.kind === 'refused') {
+			return claim;
+		}
+		const { record } = claim;
 		// Up to where the session was saved, too: joins and leaves before that are in it, and must not be applied to the new socket again.
-		await this.#waitUntilAt(isAfter(record.at, offset) ? record.at : offset);
+		if (!(await this.#comesTo(isAfter(record.at, offset) ? record.at : offset))) {
+			return refused('behind');
+		}
 		if (record.outsideAt !== undefined && !isAfter(offset, record.outsideAt)) {
-			throw new RefusedError('outside_stream');
+			return refused('outside_stream');
 		}
 		const replay = new Replay(record, startOf(record, offset), config.maxBufferedBytes);
 		if ((await older.lead(replay)) === 'incomplete') {
-			throw new RefusedError('trimmed');
+			return refused('trimmed');
 		}
-		const cursor = hub.cursor;
-		if (replay.advance(recent, cursor) !== 'ok') {
+		if (replay.advance(recent, hub.cursor) !== 'ok') {
 			if (replay.state === 'kicked') {
 				await this.#removeKicked(pid);
 			}
-			throw new RefusedError(refusalOf(replay));
+			return refused(refusalOf(replay));
 		}
-		return { record, replay };
+		return { kind: 'restored', record, replay };
 	}
 
-	async #claim(nsp: string, pid: string): Promise<SessionRecord> {
-		const { sessions } = this.#deps;
-		const live = sessions.findByPid(pid);
-		if (live) {
-			// The old connection ends here and now; what it leaves behind is saved before it is claimed.
-			cutConnection(live.socket.conn);
+	/** Why the one whose middlewares have passed can't be recovered after all. */
+	#obstacleOf(nsp: string, replay: Replay | undefined): Refusal | undefined {
+		const { hub, recent } = this.#deps;
+		if (replay === undefined) {
+			return 'not_held';
 		}
-		await sessions.settle(pid);
-		const claim = await withDeadline(this.#claimFrom(pid), CLAIM_TIMEOUT_MS, 'claiming a session');
-		if (claim.kind !== 'claimed') {
-			throw new RefusedError('no_session');
+		if (hub.own.isOutside(nsp)) {
+			return 'outside_stream';
 		}
-		if (claim.savedInEpoch !== claim.epoch) {
-			throw new RefusedError('rewound');
+		if (hub.cursor === undefined) {
+			return 'redis_away';
 		}
-		const record = decodeRecord(claim.record);
-		if (record === undefined || record.nsp !== nsp || record.pid !== pid) {
-			throw new RefusedError('no_session');
-		}
-		return record;
+		return replay.advance(recent, hub.cursor) === 'ok' ? undefined : refusalOf(replay);
 	}
 
-	/**
-	 * A session that Redis does not have may be one that was not saved yet: the client was sent its first event a moment ago, and its old
-	 * connection still counts as alive. The worker that gave the private id out knows, and saves it when it is asked to let go.
-	 */
-	async #claimFrom(pid: string): Promise<ClaimResult> {
-		const { store, config, takeOver } = this.#deps;
-		const claim = await store.claim(pid, false, config.recoveryWindowMs);
-		const owner = claim.kind === 'owned' ? claim.owner : claim.kind === 'none' ? workerOfPrivateId(pid) : undefined;
-		if (owner === undefined) {
-			return claim;
-		}
-		await takeOver(owner, pid);
-		return store.claim(pid, true, config.recoveryWindowMs);
-	}
-
-	/** The client may have been served by a worker that is a little further on. */
-	async #waitUntilAt(offset: StreamOffset): Promise<void> {
+	/** The client may have been served by a worker that is a little further on. False when this one does not get there in time. */
+	async #comesTo(offset: StreamOffset): Promise<boolean> {
 		const deadline = performance.now() + CATCH_UP_TIMEOUT_MS;
 		while (this.#deps.hub.cursor === undefined || compareOffsets(this.#deps.hub.cursor, offset) < 0) {
 			if (performance.now() > deadline) {
-				throw new RefusedError('behind');
+				return false;
 			}
 			await sleep(5);
 		}
+		return true;
 	}
 
 	async #removeKicked(pid: string): Promise<void> {
@@ -252,15 +209,6 @@ export class Recovery {
 			const [oldest] = this.#held.keys();
 			this.#held.delete(oldest ?? '');
 		}
-	}
-
-	#refuse(error: unknown): void {
-		if (error instanceof RefusedError) {
-			this.#count(error.reason);
-			return;
-		}
-		this.#deps.log.debug({ err: messageOf(error) }, 'a session could not be restored');
-		this.#count(messageOf(error).includes('took longer') ? 'timeout' : 'redis_away');
 	}
 
 	#count(reason: Refusal): void {
@@ -281,21 +229,6 @@ function refusalOf(replay: Replay): Refusal {
 		default:
 			return 'trimmed';
 	}
-}
-
-/**
- * Socket.IO itself sends what was missed before CONNECT. The stock client keeps such packets for the CONNECT that follows, even one of a
- * later connection: if this connection breaks in between, it would have them twice.
- */
-function afterNextPacket(socket: RecoverableSocket, run: () => void): void {
-	const instance = socket as unknown as { packet?: (...args: unknown[]) => void };
-	const { packet } = instance;
-	instance.packet = (...args) => {
-		// The prototype's own again.
-		delete instance.packet;
-		packet?.apply(socket, args);
-		run();
-	};
 }
 
 function keyOf(nsp: string, sid: string): string {
