@@ -18,6 +18,7 @@ import { renderDashboards } from './reference/dashboards.ts';
 import { renderErrors } from './reference/errors.ts';
 import { renderFindings } from './reference/findings.ts';
 import { renderMetrics } from './reference/metrics.ts';
+import { renderRefusals } from './reference/refusals.ts';
 
 interface Target {
 	/** From the repository's root. */
@@ -28,6 +29,7 @@ interface Target {
 const TARGETS: readonly Target[] = [
 	{ path: 'docs/reference/configuration.md', render: renderConfiguration },
 	{ path: 'docs/reference/metrics.md', render: renderMetrics },
+	{ path: 'docs/reference/refusals.md', render: renderRefusals },
 	{ path: 'docs/reference/errors.md', render: renderErrors },
 	{ path: 'docs/reference/findings.md', render: renderFindings },
 	{ path: 'docs/reference/openapi.json', render: renderOpenApi },

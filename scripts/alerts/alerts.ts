@@ -1,5 +1,6 @@
 /** Every alert: few, and by what clients notice rather than by what might cause it. Tests give each one input that fires it and input that must not. */
-import { EXPECTED_REFUSALS, UNSERVED_REASONS } from '../../src/fleet/readings.ts';
+import { UNSERVED_REASONS } from '../../src/fleet/readings.ts';
+import { EXPECTED_REFUSALS } from '../../src/metrics/refusals.ts';
 import { type Alert, moreThan, rate, UNLESS_DRAINING } from './alert.ts';
 import {
 	ERROR_BUDGET,

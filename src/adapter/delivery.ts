@@ -85,12 +85,7 @@ export class Delivery implements Closable {
 	}
 
 	/** What a client of those rooms missed, in order. Rejects when Redis fails. */
-	readMissed(
-		nsp: string,
-		rooms: readonly Room[],
-		from: StreamOffset,
-		to: StreamOffset,
-	): ReturnType<typeof readMissedByIndex> {
+	readMissed(nsp: string, rooms: readonly Room[], from: StreamOffset, to: StreamOffset): ReturnType<typeof readMissedByIndex> {
 		const { redis, stream, retentionMs } = this.#deps;
 		const places = [{ nsp, room: undefined }, ...rooms.map((room) => ({ nsp, room: String(room) }))];
 		return this.#mode === 'routed'

@@ -3,7 +3,6 @@
  *
  *   position, namespaces -> outbox -> dispatcher -> delivery -> sessions -> recovery -> an official adapter for each namespace
  */
-import { randomUUID } from 'node:crypto';
 import type { Namespace, Server } from 'socket.io';
 import type { Adapter } from 'socket.io-adapter';
 import { sleep } from '../base/deadline.ts';
@@ -30,6 +29,7 @@ import { Recovery } from './recovery/restore.ts';
 import { RetentionWatch } from './recovery/retention.ts';
 import { type Departure, Members } from './servers/members.ts';
 import { Requests } from './servers/requests.ts';
+import { createWorkerId } from './sessions/private-id.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { createSessionStore } from './sessions/store.ts';
 import { Takeover } from './sessions/takeover.ts';
@@ -66,7 +66,7 @@ class StreamFleet implements FleetAdapter {
 
 	constructor(deps: FleetAdapterDeps, redis: RedisHandle) {
 		const { config, metrics, log, bus, owner } = deps;
-		const worker = randomUUID();
+		const worker = createWorkerId();
 		const keys = redisKeysOf(config);
 		const position = this.#position;
 		this.#deps = deps;
@@ -119,10 +119,7 @@ class StreamFleet implements FleetAdapter {
 			this.#dispatcher.setBarrier(this.#sessions);
 		}
 		this.#slowConsumers = this.#parts.add('slow consumers', new SlowConsumers({ maxBufferedBytes: config.maxBufferedBytes, metrics, log }));
-		const factory = createOfficialFactory(
-			createStreamPort({ redis, subscriptions: this.#subscriptions, metrics, log }),
-			keys,
-		);
+		const factory = createOfficialFactory(createStreamPort({ redis, subscriptions: this.#subscriptions, metrics, log }), keys);
 		const create = (nsp: Namespace): Adapter => this.#createNamespace(factory(nsp));
 		// Socket.IO calls it with `new`, which an arrow function refuses.
 		this.adapter = function adapterOf(nsp: Namespace) {
@@ -130,7 +127,14 @@ class StreamFleet implements FleetAdapter {
 		};
 		this.#retention = this.#parts.add(
 			'retention',
-			new RetentionWatch({ redis, stream: keys.stream, config, metrics, log, isResponsible: () => bus.peers().every((slot) => slot > bus.slot) }),
+			new RetentionWatch({
+				redis,
+				stream: keys.stream,
+				config,
+				metrics,
+				log,
+				isResponsible: () => bus.peers().every((slot) => slot > bus.slot),
+			}),
 		);
 	}
 
@@ -155,9 +159,7 @@ class StreamFleet implements FleetAdapter {
 
 	reasons(): readonly string[] {
 		const waiting = this.#position.cursor === undefined ? 'the stream has not been read yet' : undefined;
-		return [this.#redis.problem() ?? waiting, this.#outbox.problem(), this.#retention.problem()].filter(
-			(reason) => reason !== undefined,
-		);
+		return [this.#redis.problem() ?? waiting, this.#outbox.problem(), this.#retention.problem()].filter((reason) => reason !== undefined);
 	}
 
 	setDelivery(mode: DeliveryMode): void {
@@ -205,6 +207,7 @@ class StreamFleet implements FleetAdapter {
 			metrics,
 			log,
 			tickNow: () => this.#ticker.tickNow(),
+			worker,
 			takeOver: (owner, pid) => takeover.ask(owner, pid),
 		});
 		return { sessions, recovery };

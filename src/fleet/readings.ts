@@ -1,4 +1,5 @@
 /** What is read of a pod from outside: a few of its metrics, as text of the exposition format. Everything the operator acts on can be seen in Prometheus. */
+import { EXPECTED_REFUSALS } from '../metrics/refusals.ts';
 
 export interface PodReadings {
 	readonly connections: number;
@@ -23,8 +24,6 @@ export interface PodReadings {
 }
 
 const EXPECTED = /^(draining$|out of service on request)/;
-/** Of `socketfleet_recovery_total`: the client's own doing, or meant. The alerts leave out the same. */
-export const EXPECTED_REFUSALS = ['no_session', 'kicked', 'bad_offset'];
 /** Of `socketfleet_rejected_connections_total`: not a client's nonsense or a scanner. */
 export const UNSERVED_REASONS = ['no_worker', 'too_many_pending', 'bad_proxy_header'];
 const UNSERVED = new RegExp(`reason="(${UNSERVED_REASONS.join('|')})"`);

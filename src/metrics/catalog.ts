@@ -1,4 +1,5 @@
 /** Every metric of Socketfleet, one row each. `docs/reference/metrics.md`, the registry's types and the merge of workers are derived from it. */
+import { REFUSAL_REASONS } from './refusals.ts';
 
 /**
  * The label's values come from outside (a namespace, an HTTP status): each process keeps the first 100 and calls the rest `other`.
@@ -140,7 +141,7 @@ export const CATALOG = {
 	socketfleet_recovery_total: {
 		type: 'counter',
 		help: 'Clients that came back and asked for recovery, by outcome; the reason of a success is none.',
-		labels: { result: ['recovered', 'refused'], reason: OPEN },
+		labels: { result: ['recovered', 'refused'], reason: ['none', ...REFUSAL_REASONS] },
 	},
 
 	// Redis and the stream

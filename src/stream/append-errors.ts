@@ -18,7 +18,9 @@ export function unknownOutcome(why: string): AppError {
 export function describeWriteFailure(error: unknown): AppError {
 	const message = messageOf(error);
 	if (message.startsWith('NOTROUTED')) {
-		return new AppError('ERR_UNREACHABLE', `it is on the stream, but Redis refused to pass it on to the workers: ${message}`, { cause: error });
+		return new AppError('ERR_UNREACHABLE', `it is on the stream, but Redis refused to pass it on to the workers: ${message}`, {
+			cause: error,
+		});
 	}
 	if (error instanceof Error && error.name === 'ReplyError') {
 		return new AppError('ERR_REDIS', `not written: Redis refused it: ${message}`, { cause: error });

@@ -65,8 +65,17 @@ export interface LogPage {
 }
 
 /** What follows `from` on the log, with the fence behind it if there is one. */
-export async function readLogPage(connection: RedisConnection, stream: string, from: StreamOffset, fence: Fence = NO_FENCE): Promise<LogPage> {
-	const raws = (await LOG_SCRIPT.run(connection, [stream], [from, PAGE, fence.channel, fence.text, publishCommandOf(connection)])) as unknown[];
+export async function readLogPage(
+	connection: RedisConnection,
+	stream: string,
+	from: StreamOffset,
+	fence: Fence = NO_FENCE,
+): Promise<LogPage> {
+	const raws = (await LOG_SCRIPT.run(
+		connection,
+		[stream],
+		[from, PAGE, fence.channel, fence.text, publishCommandOf(connection)],
+	)) as unknown[];
 	const entries = parseEntries(raws);
 	const last = entries.at(-1);
 	return { entries, last: last ? idOf(last) : from, isFull: raws.length === PAGE };
@@ -113,7 +122,10 @@ export async function readMissedByLog(
 	return found;
 }
 
-function placesOf(stream: string, places: readonly Place[]): { readonly keys: readonly string[]; readonly args: readonly (string | number)[] } {
+function placesOf(
+	stream: string,
+	places: readonly Place[],
+): { readonly keys: readonly string[]; readonly args: readonly (string | number)[] } {
 	const byIndex = new Map<string, Place[]>();
 	for (const place of places) {
 		const index = indexOf(stream, place.nsp, place.room);

@@ -320,7 +320,9 @@ function buildTombstones(stream: string, dropped: readonly Waiting[]): Waiting[]
 		targets.set(JSON.stringify([fields.nsp, ...rooms.map(String).sort()]), { nsp: fields.nsp, rooms });
 	}
 	const told =
-		targets.size > MAX_TOMBSTONES ? [...new Set(dropped.map(({ fields }) => fields.nsp))].map((nsp) => ({ nsp, rooms: [] })) : [...targets.values()];
+		targets.size > MAX_TOMBSTONES
+			? [...new Set(dropped.map(({ fields }) => fields.nsp))].map((nsp) => ({ nsp, rooms: [] }))
+			: [...targets.values()];
 	const last = dropped.at(-1);
 	if (last === undefined) {
 		return [];

@@ -16,8 +16,8 @@ export interface AbsenceDeps {
 	readonly position: Position;
 	/** More than that is not sent at once. */
 	readonly maxBytes: number;
-	/** Resolves when everything up to `offset` that concerns this worker has been dispatched. */
-	reach(offset: StreamOffset): Promise<void>;
+	/** Resolves when everything up to `offset` that concerns this worker has been dispatched; false when that takes too long. */
+	comesTo(offset: StreamOffset): Promise<boolean>;
 }
 
 /** Rooms joined while away may lead to messages that join others. */
@@ -49,10 +49,10 @@ export class Absence {
 
 	/**
 	 * Reads what was missed up to now; from then on `replay` is up to date. Joins that were published meanwhile add rooms whose messages were
-	 * not read: again, until none is new. Rejects when Redis fails.
+	 * not read: again, until none is new. Gives why that is not possible. Rejects when Redis fails.
 	 */
-	async read(): Promise<'ok' | 'trimmed' | 'too_many_joins'> {
-		const { delivery, position, maxBytes, reach } = this.#deps;
+	async read(): Promise<'trimmed' | 'behind' | 'too_much' | undefined> {
+		const { delivery, position, maxBytes, comesTo } = this.#deps;
 		for (let round = 0; round < MAX_ROUNDS && !this.#isOver; round++) {
 			const rooms = this.#replay.rooms;
 			await this.#hold(rooms);
@@ -63,7 +63,9 @@ export class Absence {
 				return 'trimmed';
 			}
 			// Nothing of it is still to be dispatched: it would be sent a second time.
-			await reach(upTo);
+			if (!(await comesTo(upTo))) {
+				return 'behind';
+			}
 			const replay = new Replay(this.#record, this.#start, maxBytes);
 			for (const parsed of found) {
 				if (parsed.kind === 'entry') {
@@ -78,10 +80,10 @@ export class Absence {
 			this.#replay = replay;
 			if (replay.state !== 'ok' || replay.rooms.length === rooms.length) {
 				this.#waiting = undefined;
-				return 'ok';
+				return undefined;
 			}
 		}
-		return 'too_many_joins';
+		return 'too_much';
 	}
 
 	/** It is connected, or not: nobody is kept a place for any more. */

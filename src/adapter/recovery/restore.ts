@@ -2,72 +2,44 @@
  * Brings a client back: it gets its rooms and exactly what it missed, or is told that it was not recovered. Everything is checked
  * first; nothing is joined, sent or given up before its middlewares have passed.
  */
-import { randomBytes } from 'node:crypto';
 import type { Namespace } from 'socket.io';
 import { Adapter, type Session } from 'socket.io-adapter';
 import { sleep, withDeadline } from '../../base/deadline.ts';
-import { messageOf } from '../../base/errors.ts';
+import { AppError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import type { Config } from '../../config/schema.ts';
+import type { Refusal } from '../../metrics/refusals.ts';
 import type { Metrics } from '../../metrics/registry.ts';
 import { compareOffsets, isAfter, parseOffset, type StreamOffset } from '../../stream/offset.ts';
 import type { Delivery } from '../delivery.ts';
 import type { LocalNamespaces } from '../dispatch/namespaces.ts';
 import { OUTSIDE_STREAM, type Outbox } from '../dispatch/outbox.ts';
-import { cutConnection } from '../ending.ts';
 import type { OfficialAdapter, RecoverableSocket } from '../official.ts';
 import type { Position } from '../position.ts';
-import { decodeRecord, type Room, type SessionRecord } from '../sessions/record.ts';
-import type { Sessions } from '../sessions/sessions.ts';
-import type { ClaimResult, SessionStore } from '../sessions/store.ts';
+import { createPrivateId } from '../sessions/private-id.ts';
+import type { Room, SessionRecord } from '../sessions/record.ts';
 import { Absence } from './absence.ts';
+import { type ClaimDeps, claimSession } from './claim.ts';
+import { handOver } from './hand-over.ts';
+import { type Refused, refused } from './outcome.ts';
 import type { Replay } from './replay.ts';
 import { Semaphore } from './semaphore.ts';
 
-export interface RecoveryDeps {
+export interface RecoveryDeps extends ClaimDeps {
 	readonly position: Position;
 	readonly outbox: Outbox;
 	readonly namespaces: LocalNamespaces;
 	readonly delivery: Delivery;
-	readonly sessions: Sessions;
-	readonly store: SessionStore;
-	readonly config: Config;
 	readonly metrics: Metrics;
 	readonly log: Logger;
-	/** Resolves when the cursor of this worker is, or soon will be, where the log ends now. */
+	/** Id under which this worker owns sessions. */
+	readonly worker: string;
+	/** Brings the cursor of this worker to where the log ends now, or soon will. Rejects when Redis fails. */
 	tickNow(): Promise<void>;
-	/** Asks the worker that owns a session to let go of it; resolves when it has, or is gone. */
-	takeOver(owner: string, pid: string): Promise<void>;
 }
 
-interface Checked {
-	readonly record: SessionRecord;
-	readonly absence: Absence;
-}
-
-type Refusal =
-	| 'bad_offset'
-	| 'outside_stream'
-	| 'no_session'
-	| 'rewound'
-	| 'trimmed'
-	| 'kicked'
-	| 'too_much'
-	| 'behind'
-	| 'redis_away'
-	| 'timeout'
-	| 'not_held';
-
-class RefusedError extends Error {
-	readonly reason: Refusal;
-	constructor(reason: Refusal) {
-		super(reason);
-		this.reason = reason;
-	}
-}
+type RestoreOutcome = { readonly kind: 'restored'; readonly record: SessionRecord; readonly absence: Absence } | Refused;
 
 const RESTORE_TIMEOUT_MS = 10_000;
-const CLAIM_TIMEOUT_MS = 2000;
 /** How long this worker may need to come to where the client has been. */
 const CATCH_UP_TIMEOUT_MS = 3000;
 const MAX_RESTORES = 64;
@@ -85,28 +57,25 @@ export class Recovery {
 
 	/** Called before the socket exists. Null: not recovered. Never rejects. */
 	async restore(nsp: Namespace, pid: string, offsetText: string): Promise<Session | null> {
-		try {
-			const offset = parseOffset(offsetText);
-			if (offset === undefined) {
-				throw new RefusedError(offsetText.endsWith(OUTSIDE_STREAM) ? 'outside_stream' : 'bad_offset');
-			}
-			const { record, absence } = await this.#checkInTime(nsp.name, pid, offset);
-			this.#hold(keyOf(nsp.name, record.sid), absence);
-			// No rooms and no packets: the socket that is made of this must neither hear nor be sent anything yet.
-			return { sid: record.sid, pid, rooms: [], data: record.data, missedPackets: [] };
-		} catch (error) {
-			this.#refuse(error);
+		const outcome = await this.#tryToRestore(nsp.name, pid, offsetText);
+		if (outcome.kind === 'refused') {
+			this.#count(outcome.reason);
 			return null;
 		}
+		const { record, absence } = outcome;
+		this.#hold(keyOf(nsp.name, record.sid), absence);
+		// No rooms and no packets: the socket that is made of this must neither hear nor be sent anything yet.
+		return { sid: record.sid, pid, rooms: [], data: record.data, missedPackets: [] };
 	}
 
 	/** The socket is connected, CONNECT goes out next, and what the client missed right behind it. */
 	onConnect(adapter: OfficialAdapter, socket: RecoverableSocket, joined: ReadonlySet<Room>): void {
-		const { sessions, outbox, metrics } = this.#deps;
+		const { sessions, metrics } = this.#deps;
 		const nsp = adapter.nsp.name;
 		const absence = this.#held.get(keyOf(nsp, socket.id));
 		this.#held.delete(keyOf(nsp, socket.id));
-		if (socket.recovered && absence?.replay.state === 'ok' && !outbox.isOutside(nsp)) {
+		const obstacle = socket.recovered ? this.#obstacleOf(nsp, absence) : undefined;
+		if (socket.recovered && absence && obstacle === undefined) {
 			const { replay } = absence;
 			sessions.open(nsp, socket.pid ?? '', socket, replay.stays);
 			void Adapter.prototype.addAll.call(
@@ -114,14 +83,13 @@ export class Recovery {
 				socket.id,
 				new Set(replay.stays.filter(({ to }) => to === undefined).map(({ room }) => room)),
 			);
-			afterNextPacket(socket, () => this.#sendMissed(adapter, socket.id, replay));
+			handOver(this.#deps, adapter, socket, replay.missed);
 			metrics.inc('socketfleet_recovery_total', { result: 'recovered', reason: 'none' }, 1);
 		} else {
-			if (socket.recovered) {
-				withdraw(socket);
-				this.#count(absence === undefined ? 'not_held' : outbox.isOutside(nsp) ? 'outside_stream' : refusalOf(absence.replay));
+			if (obstacle) {
+				this.#count(obstacle);
 			}
-			sessions.open(nsp, socket.pid ?? '', socket);
+			sessions.open(nsp, this.#startAnew(socket), socket);
 		}
 		absence?.end();
 		const session = sessions.find(nsp, socket.id);
@@ -130,17 +98,11 @@ export class Recovery {
 		}
 	}
 
-	#sendMissed(adapter: OfficialAdapter, sid: string, replay: Replay): void {
-		const opts = { rooms: new Set([sid]), except: new Set<Room>() };
-		for (const { id, data } of replay.missed) {
-			try {
-				Adapter.prototype.broadcast.call(adapter, { type: 2, data: [...data, id] }, opts);
-			} catch (error) {
-				// It can't be encoded: those who were there have not got it either.
-				this.#deps.metrics.inc('socketfleet_stream_entries_dropped_total', { reason: 'failed' }, 1);
-				this.#deps.log.error({ err: error, offset: id }, 'sending a missed message failed');
-			}
-		}
+	/** Its private id is ours. The client compares it: one that came to be recovered learns by another one that it was not. */
+	#startAnew(socket: RecoverableSocket): string {
+		const pid = createPrivateId(this.#deps.worker);
+		Object.assign(socket, { pid, recovered: false });
+		return pid;
 	}
 
 	/** The socket left all rooms: it was disconnected, or its middlewares refused it. The session of the latter can be tried again. */
@@ -167,92 +129,79 @@ export class Recovery {
 		this.#count('bad_offset');
 	}
 
-	async #checkInTime(nsp: string, pid: string, offset: StreamOffset): Promise<Checked> {
+	async #tryToRestore(nsp: string, pid: string, offsetText: string): Promise<RestoreOutcome> {
+		const offset = parseOffset(offsetText);
+		if (offset === undefined) {
+			return refused(offsetText.endsWith(OUTSIDE_STREAM) ? 'outside_stream' : 'bad_offset');
+		}
 		const check = this.#admission.run(() => this.#check(nsp, pid, offset));
 		try {
 			return await withDeadline(check, RESTORE_TIMEOUT_MS, 'restoring a session');
 		} catch (error) {
 			// It goes on, and nobody will connect to what it finds.
 			check.then(
-				({ absence }) => absence.end(),
+				(late) => late.kind === 'restored' && late.absence.end(),
 				() => undefined,
 			);
-			throw error;
+			this.#deps.log.debug({ err: messageOf(error) }, 'a session could not be restored');
+			return refused(error instanceof AppError && error.code === 'ERR_DEADLINE' ? 'timeout' : 'redis_away');
 		}
 	}
 
-	async #check(nsp: string, pid: string, offset: StreamOffset): Promise<Checked> {
+	/** Rejects when Redis fails, or takes too long. */
+	async #check(nsp: string, pid: string, offset: StreamOffset): Promise<RestoreOutcome> {
 		const { position, outbox, config } = this.#deps;
 		if (position.cursor === undefined) {
-			throw new RefusedError('redis_away');
+			return refused('redis_away');
 		}
 		if (outbox.isOutside(nsp)) {
 			// Clients here have been sent what the stream will bring later: this one would never be.
-			throw new RefusedError('outside_stream');
+			return refused('outside_stream');
 		}
-		const record = await this.#claim(nsp, pid);
-		// Up to where the session was saved, too: joins and leaves before that are in it, and must not be applied to the new socket again.
-		await this.#waitUntilAt(isAfter(record.at, offset) ? record.at : offset);
-		if (record.outsideAt !== undefined && !isAfter(offset, record.outsideAt)) {
-			throw new RefusedError('outside_stream');
-		}
-		const absence = new Absence({ ...this.#deps, maxBytes: config.maxBufferedBytes }, record, startOf(record, offset));
-		try {
-			await this.#read(absence, pid);
-		} catch (error) {
-			absence.end();
-			throw error;
-		}
-		return { record, absence };
-	}
-
-	async #read(absence: Absence, pid: string): Promise<void> {
-		if ((await absence.read()) !== 'ok') {
-			throw new RefusedError('trimmed');
-		}
-		const { replay } = absence;
-		if (replay.state !== 'ok') {
-			if (replay.state === 'kicked') {
-				await this.#removeKicked(pid);
-			}
-			throw new RefusedError(refusalOf(replay));
-		}
-	}
-
-	async #claim(nsp: string, pid: string): Promise<SessionRecord> {
-		const { sessions } = this.#deps;
-		const live = sessions.findByPid(pid);
-		if (live) {
-			// The old connection ends here and now; what it leaves behind is saved before it is claimed.
-			cutConnection(live.socket.conn);
-		}
-		await sessions.settle(pid);
-		const claim = await withDeadline(this.#claimFrom(pid), CLAIM_TIMEOUT_MS, 'claiming a session');
-		if (claim.kind !== 'claimed') {
-			throw new RefusedError('no_session');
-		}
-		if (claim.savedInEpoch !== claim.epoch) {
-			throw new RefusedError('rewound');
-		}
-		const record = decodeRecord(claim.record);
-		if (record === undefined || record.nsp !== nsp || record.pid !== pid) {
-			throw new RefusedError('no_session');
-		}
-		return record;
-	}
-
-	async #claimFrom(pid: string): Promise<ClaimResult> {
-		const { store, config, takeOver } = this.#deps;
-		const claim = await store.claim(pid, false, config.recoveryWindowMs);
-		if (claim.kind !== 'owned') {
+		const claim = await claimSession(this.#deps, nsp, pid);
+		if (claim.kind === 'refused') {
 			return claim;
 		}
-		await takeOver(claim.owner, pid);
-		return store.claim(pid, true, config.recoveryWindowMs);
+		const { record } = claim;
+		// Up to where the session was saved, too: joins and leaves before that are in it, and must not be applied to the new socket again.
+		if (!(await this.#comesTo(isAfter(record.at, offset) ? record.at : offset))) {
+			return refused('behind');
+		}
+		if (record.outsideAt !== undefined && !isAfter(offset, record.outsideAt)) {
+			return refused('outside_stream');
+		}
+		const deps = { ...this.#deps, maxBytes: config.maxBufferedBytes, comesTo: (upTo: StreamOffset) => this.#comesTo(upTo) };
+		const absence = new Absence(deps, record, startOf(record, offset));
+		const reason = await this.#read(absence, pid).catch((error: unknown) => {
+			absence.end();
+			throw error;
+		});
+		if (reason !== undefined) {
+			absence.end();
+			return refused(reason);
+		}
+		return { kind: 'restored', record, absence };
 	}
 
-	/** The client may have been served by a worker that is a little further on. */
-	async #waitUntilAt(offset: StreamOffset): Promise<void> {
+	/** Why it cannot be recovered; undefined when it can. */
+	async #read(absence: Absence, pid: string): Promise<Refusal | undefined> {
+		const obstacle = await absence.read();
+		if (absence.replay.state === 'kicked') {
+			await this.#removeKicked(pid);
+		}
+		return obstacle ?? refusalOf(absence.replay);
+	}
+
+	/** Why the one whose middlewares have passed cannot be recovered after all. */
+	#obstacleOf(nsp: string, absence: Absence | undefined): Refusal | undefined {
+		if (absence === undefined) {
+			return 'not_held';
+		}
+		return this.#deps.outbox.isOutside(nsp) ? 'outside_stream' : refusalOf(absence.replay);
+	}
+
+	/** The client may have been served by a worker that is a little further on. False when this one does not get there in time. */
+	async #comesTo(offset: StreamOffset): Promise<boolean> {
 		const { position, tickNow } = this.#deps;
 		const isThere = (): boolean => position.cursor !== undefined && compareOffsets(position.cursor, offset) >= 0;
 		if (!isThere()) {
@@ -261,10 +210,11 @@ export class Recovery {
 		const deadline = performance.now() + CATCH_UP_TIMEOUT_MS;
 		while (!isThere()) {
 			if (performance.now() > deadline) {
-				throw new RefusedError('behind');
+				return false;
 			}
 			await sleep(5);
 		}
+		return true;
 	}
 
 	async #removeKicked(pid: string): Promise<void> {
@@ -283,15 +233,6 @@ export class Recovery {
 		}
 	}
 
-	#refuse(error: unknown): void {
-		if (error instanceof RefusedError) {
-			this.#count(error.reason);
-			return;
-		}
-		this.#deps.log.debug({ err: messageOf(error) }, 'a session could not be restored');
-		this.#count(messageOf(error).includes('took longer') ? 'timeout' : 'redis_away');
-	}
-
 	#count(reason: Refusal): void {
 		this.#deps.metrics.inc('socketfleet_recovery_total', { result: 'refused', reason }, 1);
 	}
@@ -302,36 +243,8 @@ function startOf(record: SessionRecord, offset: StreamOffset): StreamOffset {
 	return !isAfter(record.sentUpTo, offset) && isAfter(record.at, offset) ? record.at : offset;
 }
 
-function refusalOf(replay: Replay): Refusal {
-	switch (replay.state) {
-		case 'kicked':
-		case 'too_much':
-			return replay.state;
-		default:
-			return 'trimmed';
-	}
-}
-
-/**
- * Socket.IO itself sends what was missed before CONNECT. The stock client keeps such packets for the CONNECT that follows, even one of a
- * later connection: if this connection breaks in between, it would have them twice.
- */
-function afterNextPacket(socket: RecoverableSocket, run: () => void): void {
-	const instance = socket as unknown as { packet?: (...args: unknown[]) => void };
-	const { packet } = instance;
-	instance.packet = (...args) => {
-		// The prototype's own again.
-		delete instance.packet;
-		packet?.apply(socket, args);
-		run();
-	};
-}
-
-/** The promise can't be kept after all. The client compares private ids: another one tells it that it was not recovered. */
-function withdraw(socket: RecoverableSocket): void {
-	const writable = socket as { pid: string; recovered: boolean };
-	writable.recovered = false;
-	writable.pid = randomBytes(15).toString('base64url');
+function refusalOf({ state }: Replay): Refusal | undefined {
+	return state === 'ok' ? undefined : state;
 }
 
 function keyOf(nsp: string, sid: string): string {

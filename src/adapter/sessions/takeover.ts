@@ -5,7 +5,7 @@ import type { Closable } from '../../base/lifecycle.ts';
 import type { Logger } from '../../base/log.ts';
 import type { RedisHandle } from '../../redis/client.ts';
 import type { RedisKeys } from '../../redis/keys.ts';
-import type { Subscriptions } from '../../redis/subscriptions.ts';
+import { countSubscribers, type Subscriptions } from '../../redis/subscriptions.ts';
 import { parsePayload } from '../payload.ts';
 
 export interface TakeoverDeps {
@@ -35,8 +35,11 @@ export class Takeover implements Closable {
 		deps.subscriptions.add(deps.keys.control(deps.worker), (payload) => this.#onMessage(payload));
 	}
 
-	/** Resolves when the owner has let go, is gone, or does not answer. Rejects when Redis does not take the question. */
+	/** Resolves when the owner has let go, is gone, does not answer, or is this worker. Rejects when Redis does not take the question. */
 	async ask(owner: string, pid: string): Promise<void> {
+		if (owner === this.#deps.worker) {
+			return;
+		}
 		const id = randomUUID();
 		const answered = new Promise<void>((resolve) => {
 			const timer = setTimeout(resolve, ANSWER_TIMEOUT_MS);
@@ -47,9 +50,8 @@ export class Takeover implements Closable {
 		});
 		try {
 			const listeners = await this.#send(owner, { kind: 'release', id, pid, from: this.#deps.worker });
-			// In a Cluster the number is that of one node only.
-			if (listeners === 0 && !this.#deps.redis.commands.isCluster) {
-				this.#waiting.get(id)?.();
+			if (listeners === 0) {
+				void this.#endWithoutOwner(owner, id);
 			}
 			await answered;
 		} finally {
@@ -60,6 +62,18 @@ export class Takeover implements Closable {
 
 	close(): void {
 		this.#deps.subscriptions.remove(this.#deps.keys.control(this.#deps.worker));
+	}
+
+	/** The number that PUBLISH gives is that of one node, which in a Cluster says nothing about the others. */
+	async #endWithoutOwner(owner: string, id: string): Promise<void> {
+		const { redis, keys, log } = this.#deps;
+		try {
+			if (!redis.commands.isCluster || (await countSubscribers(redis.commands, keys.control(owner))) === 0) {
+				this.#waiting.get(id)?.();
+			}
+		} catch (error) {
+			log.debug({ err: messageOf(error) }, 'whether the owner of a session is there could not be told; its answer is waited for');
+		}
 	}
 
 	#send(worker: string, message: ControlMessage): Promise<number> {
