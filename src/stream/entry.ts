@@ -72,8 +72,11 @@ export function parseEntry(raw: unknown): ParsedEntry | undefined {
 	if (!Array.isArray(fields)) {
 		return { kind: 'malformed', id, reason: 'no_fields' };
 	}
-	const { uid, nsp, type, data, pub, to } = readFields(fields);
-	if (uid === undefined || nsp === undefined || type === undefined) {
+	return buildEntry(id, readFields(fields));
+}
+
+function buildEntry(id: StreamOffset, { uid, nsp, type, data, pub, to }: KnownFields): ParsedEntry {
+	if (!uid || !nsp || type === undefined) {
 		return { kind: 'malformed', id, reason: 'missing_field' };
 	}
 	if (!/^\d{1,2}$/.test(type)) {
@@ -83,29 +86,20 @@ export function parseEntry(raw: unknown): ParsedEntry | undefined {
 	return { kind: 'entry', entry: { id, uid, nsp, type: Number(type), data: data ?? '', mark: parseMark(pub), rooms } };
 }
 
-/** What a channel brings: `id`, `uid`, `nsp`, `type`, `pub` and `data`, each but the last ended by a zero. Undefined: not from our scripts. */
+/** What a channel brings: `id`, `uid`, `nsp`, `type`, `pub` and `data`, each but the last ended by a zero. Undefined: not even an id. */
 export function parsePush(payload: string): ParsedEntry | undefined {
 	const parts: string[] = [];
 	let at = 0;
-	while (parts.length < 5) {
-		const end = payload.indexOf('\0', at);
-		if (end < 0) {
-			return undefined;
-		}
+	for (let end = payload.indexOf('\0'); end >= 0 && parts.length < 5; end = payload.indexOf('\0', at)) {
 		parts.push(payload.slice(at, end));
 		at = end + 1;
 	}
-	const [id, uid = '', nsp = '', type = '', pub] = parts;
-	const offset = parseOffset(id);
-	if (offset === undefined) {
+	const [text, uid, nsp, type, pub] = parts;
+	const id = parseOffset(text);
+	if (id === undefined) {
 		return undefined;
 	}
-	return /^\d{1,2}$/.test(type)
-		? {
-				kind: 'entry',
-				entry: { id: offset, uid, nsp, type: Number(type), data: payload.slice(at), mark: parseMark(pub), rooms: undefined },
-			}
-		: { kind: 'malformed', id: offset, reason: 'bad_type' };
+	return buildEntry(id, { uid, nsp, type, pub, data: payload.slice(at) });
 }
 
 /** Those without an id are left out: they cannot be told from others. */
@@ -114,12 +108,12 @@ export function parseEntries(raws: readonly unknown[]): readonly ParsedEntry[] {
 }
 
 interface KnownFields {
-	uid?: string;
-	nsp?: string;
-	type?: string;
-	data?: string;
-	pub?: string;
-	to?: string;
+	uid?: string | undefined;
+	nsp?: string | undefined;
+	type?: string | undefined;
+	data?: string | undefined;
+	pub?: string | undefined;
+	to?: string | undefined;
 }
 
 function readFields(fields: readonly unknown[]): KnownFields {

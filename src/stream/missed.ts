@@ -1,7 +1,7 @@
 /** Reads messages that someone missed: by the index, which costs what concerns them, or from the log, which costs what there is. */
 import type { RedisConnection } from '../redis/client.ts';
 import { createScript, publishCommandOf } from '../redis/script.ts';
-import { idOf, type ParsedEntry, parseEntries } from './entry.ts';
+import { idOf, type ParsedEntry, parseEntries, type StreamEntry } from './entry.ts';
 import { isComplete, readStreamInfo } from './info.ts';
 import { LOG_PAGE_SCRIPT, MISSED_SCRIPT } from './missed-script.ts';
 import { compareOffsets, parseOffset, type StreamOffset, timeOfOffset } from './offset.ts';
@@ -89,12 +89,12 @@ export async function readMissedByIndex(
 	connection: RedisConnection,
 	stream: string,
 	range: MissedRange & { readonly retentionMs: number },
-): Promise<readonly ParsedEntry[] | 'trimmed'> {
+): Promise<readonly StreamEntry[] | 'trimmed'> {
 	const { entries, nowMs } = await readByIndex(connection, stream, range);
 	// Asked after the read: what was trimmed before it shows.
 	const info = await readStreamInfo(connection, stream);
 	const isTooOld = nowMs - timeOfOffset(range.from) > range.retentionMs;
-	return isTooOld || !isComplete(info, range.from) ? 'trimmed' : entries;
+	return isTooOld || !isComplete(info, range.from) ? 'trimmed' : entries.flatMap(entryOf);
 }
 
 /** The same from the log, for as long as someone writes there who does not write the index. */
@@ -102,12 +102,10 @@ export async function readMissedByLog(
 	connection: RedisConnection,
 	stream: string,
 	{ places, from, to }: MissedRange & { readonly to: StreamOffset },
-): Promise<readonly ParsedEntry[] | 'trimmed'> {
+): Promise<readonly StreamEntry[] | 'trimmed'> {
 	const wanted = new Set(places.map(({ nsp, room }) => `${nsp}\0${room ?? ''}`));
-	const isWanted = (parsed: ParsedEntry): boolean =>
-		parsed.kind === 'entry' &&
-		(parsed.entry.rooms === undefined || parsed.entry.rooms.some((room) => wanted.has(`${parsed.entry.nsp}\0${room}`)));
-	const found: ParsedEntry[] = [];
+	const isWanted = ({ nsp, rooms }: StreamEntry): boolean => rooms === undefined || rooms.some((room) => wanted.has(`${nsp}\0${room}`));
+	const found: StreamEntry[] = [];
 	let after = from;
 	while (compareOffsets(after, to) < 0) {
 		const page = await readRange(connection, stream, { from: after, to, maxEntries: PAGE });
@@ -115,11 +113,15 @@ export async function readMissedByLog(
 			return 'trimmed';
 		}
 		const entries = parseEntries(page.entries);
-		found.push(...entries.filter(isWanted));
+		found.push(...entries.flatMap(entryOf).filter(isWanted));
 		const last = entries.at(-1);
 		after = page.cut && last ? idOf(last) : to;
 	}
 	return found;
+}
+
+function entryOf(parsed: ParsedEntry): readonly StreamEntry[] {
+	return parsed.kind === 'entry' ? [parsed.entry] : [];
 }
 
 function placesOf(

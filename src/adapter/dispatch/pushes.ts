@@ -20,7 +20,7 @@ import { type Fence, readByIndex, readLogPage } from '../../stream/missed.ts';
 import { parseOffset, STREAM_START, type StreamOffset } from '../../stream/offset.ts';
 import { tickChannelOf, workerChannelOf } from '../../stream/route.ts';
 import type { Position } from '../position.ts';
-import type { Channel, Channels } from './channels.ts';
+import type { Channels } from './channels.ts';
 import type { Dispatcher, Item } from './dispatcher.ts';
 
 export interface PushesDeps {

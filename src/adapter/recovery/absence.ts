@@ -52,7 +52,7 @@ export class Absence {
 	 * not read: again, until none is new. Gives why that is not possible. Rejects when Redis fails.
 	 */
 	async read(): Promise<'trimmed' | 'behind' | 'too_much' | undefined> {
-		const { delivery, position, maxBytes, comesTo } = this.#deps;
+		const { delivery, position, comesTo } = this.#deps;
 		for (let round = 0; round < MAX_ROUNDS && !this.#isOver; round++) {
 			const rooms = this.#replay.rooms;
 			await this.#hold(rooms);
@@ -66,24 +66,22 @@ export class Absence {
 			if (!(await comesTo(upTo))) {
 				return 'behind';
 			}
-			const replay = new Replay(this.#record, this.#start, maxBytes);
-			for (const parsed of found) {
-				if (parsed.kind === 'entry') {
-					replay.feed(parsed.entry);
-				}
-			}
-			for (const entry of this.#waiting ?? []) {
-				if (isAfter(entry.id, upTo)) {
-					replay.feed(entry);
-				}
-			}
-			this.#replay = replay;
+			this.#replay = this.#replayOf([...found, ...(this.#waiting ?? []).filter(({ id }) => isAfter(id, upTo))]);
+			const { replay } = this;
 			if (replay.state !== 'ok' || replay.rooms.length === rooms.length) {
 				this.#waiting = undefined;
 				return undefined;
 			}
 		}
 		return 'too_much';
+	}
+
+	#replayOf(entries: readonly StreamEntry[]): Replay {
+		const replay = new Replay(this.#record, this.#start, this.#deps.maxBytes);
+		for (const entry of entries) {
+			replay.feed(entry);
+		}
+		return replay;
 	}
 
 	/** It is connected, or not: nobody is kept a place for any more. */
