@@ -6,6 +6,7 @@ import type { Namespace } from 'socket.io';
 import { Adapter, type BroadcastOptions, type ClusterMessage, type Session } from 'socket.io-adapter';
 import type { EntryMessage, EntryTarget, EventPacket } from '../stream/entry.ts';
 import { parseOffset } from '../stream/offset.ts';
+import { BROADCAST, DISCONNECT_SOCKETS, EVENT_PACKET, FETCH_SOCKETS, SOCKETS_JOIN, SOCKETS_LEAVE } from '../stream/protocol.ts';
 import type { HubNamespace } from './dispatch/deliveries.ts';
 import type { StreamHub } from './dispatch/dispatcher.ts';
 import type { Interest } from './follow/interest.ts';
@@ -24,14 +25,6 @@ export interface NamespaceDeps {
 	readonly requests: Requests;
 	readonly onClose: () => void;
 }
-
-const EVENT_PACKET = 2;
-/** Values of socket.io-adapter's `MessageType`. */
-const BROADCAST = 3;
-const SOCKETS_JOIN = 4;
-const SOCKETS_LEAVE = 5;
-const DISCONNECT_SOCKETS = 6;
-const FETCH_SOCKETS = 7;
 
 /** Replaces methods of `adapter` in place and registers it with the hub. */
 export function hardenNamespace(adapter: OfficialAdapter, deps: NamespaceDeps): void {

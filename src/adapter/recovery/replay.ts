@@ -4,6 +4,7 @@
  */
 import type { EntryTarget, EventPacket } from '../../stream/entry.ts';
 import { isAfter, type StreamOffset } from '../../stream/offset.ts';
+import { EVENT_PACKET } from '../../stream/protocol.ts';
 import type { Room, RoomStay, SessionRecord } from '../sessions/record.ts';
 import { messageOfEntry, type RecentEntries, type RecentEntry } from './recent-entries.ts';
 
@@ -13,8 +14,6 @@ export interface MissedPacket {
 }
 
 export type ReplayState = 'ok' | 'kicked' | 'too_much' | 'forgotten';
-
-const EVENT_PACKET = 2;
 
 export class Replay {
 	readonly #record: SessionRecord;

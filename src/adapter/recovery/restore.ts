@@ -11,6 +11,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Metrics } from '../../metrics/registry.ts';
 import { compareOffsets, isAfter, parseOffset, type StreamOffset } from '../../stream/offset.ts';
+import { EVENT_PACKET } from '../../stream/protocol.ts';
 import type { StreamHub } from '../dispatch/dispatcher.ts';
 import { OUTSIDE_STREAM } from '../dispatch/outbox.ts';
 import { cutConnection } from '../ending.ts';
@@ -127,7 +128,7 @@ export class Recovery {
 		const opts = { rooms: new Set([sid]), except: new Set<Room>() };
 		for (const { id, data } of replay.missed) {
 			try {
-				Adapter.prototype.broadcast.call(adapter, { type: 2, data: [...data, id] }, opts);
+				Adapter.prototype.broadcast.call(adapter, { type: EVENT_PACKET, data: [...data, id] }, opts);
 			} catch (error) {
 				// It can't be encoded: those who were there have not got it either.
 				this.#deps.metrics.inc('socketfleet_stream_entries_dropped_total', { reason: 'failed' }, 1);
