@@ -9,6 +9,7 @@ import { messageOf } from '../base/errors.ts';
 import type { Closable } from '../base/lifecycle.ts';
 import type { Logger } from '../base/log.ts';
 import type { Bus } from '../ipc/bus.ts';
+import { ADAPTER_CLOSE } from '../stream/protocol.ts';
 
 const TOPIC = 'adapter';
 /** Who holds the other end of a dead connection is known at once from the bus; the heartbeat only catches a worker that hangs. */
@@ -127,7 +128,7 @@ class InPodAdapter extends ClusterAdapterWithHeartbeat {
 			if (holder === slot) {
 				this.#slotOf.delete(uid);
 				// The base class removes a node, and resolves what waited for it, when it hears that node's farewell.
-				this.onMessage({ uid, nsp: this.nsp.name, type: 13 });
+				this.onMessage({ uid, nsp: this.nsp.name, type: ADAPTER_CLOSE });
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import type { Namespace } from 'socket.io';
 import { Adapter, type BroadcastOptions, type ClusterMessage, type Session } from 'socket.io-adapter';
 import type { EntryMessage, EntryTarget, EventPacket } from '../stream/entry.ts';
 import { parseOffset } from '../stream/offset.ts';
+import { BROADCAST, DISCONNECT_SOCKETS, EVENT_PACKET, FETCH_SOCKETS, SOCKETS_JOIN, SOCKETS_LEAVE } from '../stream/protocol.ts';
 import type { Delivery } from './delivery.ts';
 import type { LocalNamespace } from './dispatch/namespaces.ts';
 import type { Outbox } from './dispatch/outbox.ts';
@@ -28,14 +29,6 @@ export interface NamespaceDeps {
 	onLost(sockets: readonly RecoverableSocket[]): void;
 	onClose(): void;
 }
-
-const EVENT_PACKET = 2;
-/** Values of socket.io-adapter's `MessageType`. */
-const BROADCAST = 3;
-const SOCKETS_JOIN = 4;
-const SOCKETS_LEAVE = 5;
-const DISCONNECT_SOCKETS = 6;
-const FETCH_SOCKETS = 7;
 
 /** Replaces methods of `adapter` in place; what arrives for the namespace is given to what this answers. */
 export function hardenNamespace(adapter: OfficialAdapter, deps: NamespaceDeps): LocalNamespace {

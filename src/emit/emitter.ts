@@ -5,7 +5,8 @@ import { redisKeysOf } from '../redis/keys.ts';
 import { isClusterSource, type RedisSource } from '../redis/writer-client.ts';
 import type { Receipt } from '../stream/append.ts';
 import { createEntryWriter, type EntryWriter } from '../stream/appender.ts';
-import { type Built, buildBatch, buildDisconnect, buildEmit, buildRoomsChange, DEFAULT_NAMESPACE, WIRE_TYPES } from './message.ts';
+import { SERVER_SIDE_EMIT } from '../stream/protocol.ts';
+import { type Built, buildBatch, buildDisconnect, buildEmit, buildRoomsChange, DEFAULT_NAMESPACE } from './message.ts';
 import { encodeMsgpack, surveyPayload, UNFIT_TEXTS } from './payload.ts';
 import type { EmitMessage } from './schema.ts';
 import { sentenceOf } from './validate.ts';
@@ -209,7 +210,7 @@ async function publishToServers(outlet: Outlet, namespace: string, packet: reado
 	if (typeof packet.at(-1) === 'function') {
 		throw new AppError('ERR_VALIDATION', NO_ACKS);
 	}
-	const message = { uid: EMITTER_UID, nsp: namespace, type: Number(WIRE_TYPES.serverSideEmit), data: { packet } };
+	const message = { uid: EMITTER_UID, nsp: namespace, type: SERVER_SIDE_EMIT, data: { packet } };
 	await outlet.writer.publish(`${outlet.channelPrefix}#${namespace}#`, encodeMsgpack(message));
 }
 

@@ -1,5 +1,6 @@
 /** A request, from whichever side -> entries of the stream. Pure; shared by the library, the HTTP API and the CLI. */
 import type { EmitterEntry } from '../stream/append.ts';
+import { BROADCAST, DISCONNECT_SOCKETS, EVENT_PACKET, SOCKETS_JOIN, SOCKETS_LEAVE } from '../stream/protocol.ts';
 import { encodeBinary, encodePlain, surveyPayload, UNFIT_TEXTS } from './payload.ts';
 import type { DisconnectRequest, EmitBatch, EmitMessage, RoomsRequest } from './schema.ts';
 import { checkDisconnectRequest, checkEmitBatch, checkEmitMessage, checkRoomsRequest, type Problem } from './validate.ts';
@@ -15,11 +16,14 @@ export type Built =
 	| { readonly kind: 'entries'; readonly entries: readonly EmitterEntry[]; readonly reaches: readonly Reach[] }
 	| { readonly kind: 'invalid'; readonly problems: readonly Problem[] };
 
-/** What the message types of socket.io-adapter are called on the wire (`MessageType` in its cluster-adapter). */
-export const WIRE_TYPES = { broadcast: '3', socketsJoin: '4', socketsLeave: '5', disconnectSockets: '6', serverSideEmit: '9' } as const;
+/** Message types of entries, in the form that a field of an entry has. */
+export const WIRE_TYPES = {
+	broadcast: `${BROADCAST}`,
+	socketsJoin: `${SOCKETS_JOIN}`,
+	socketsLeave: `${SOCKETS_LEAVE}`,
+	disconnectSockets: `${DISCONNECT_SOCKETS}`,
+} as const;
 
-/** `EVENT` of socket.io-protocol. */
-const EVENT_PACKET = 2;
 export const DEFAULT_NAMESPACE = '/';
 
 /** One event -> one entry. */

@@ -6,12 +6,7 @@
 import { decode } from '@msgpack/msgpack';
 import { messageOf } from '../base/errors.ts';
 import { parseOffset, type StreamOffset } from './offset.ts';
-
-/**
- * Values of `type` that travel by the stream, from socket.io-adapter's `MessageType`. `lost` is ours: messages for these rooms were given up
- * before Redis took them. Official servers ignore types that they do not know.
- */
-export const ENTRY_TYPE = { broadcast: 3, join: 4, leave: 5, disconnect: 6, lost: 90 } as const;
+import { BROADCAST, DISCONNECT_SOCKETS, EVENT_PACKET, MESSAGES_LOST, SOCKETS_JOIN, SOCKETS_LEAVE } from './protocol.ts';
 
 export interface EntryFields {
 	readonly uid: string;
@@ -47,8 +42,6 @@ export function idOf(item: ParsedEntry | { readonly kind: string; readonly id: S
 /** Socket.IO fires these itself: a client takes them from no server, and ours writes none. */
 export const RESERVED_EVENTS = ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener'] as const;
 const RESERVED = new Set<string>(RESERVED_EVENTS);
-/** Of Socket.IO's protocol; one with binary data gets its type when it is encoded. */
-const EVENT_PACKET = 2;
 
 /** Separates room names; a room whose name holds it makes the field go away. */
 const ROOM_SEPARATOR = '\u001f';
@@ -189,20 +182,20 @@ export function decodeEntry(entry: EntryFields): EntryMessage | { readonly kind:
 		return { kind: 'malformed', reason: 'not_an_object' };
 	}
 	switch (entry.type) {
-		case ENTRY_TYPE.broadcast:
+		case BROADCAST:
 			return checkBroadcast(data);
-		case ENTRY_TYPE.join:
-		case ENTRY_TYPE.leave: {
+		case SOCKETS_JOIN:
+		case SOCKETS_LEAVE: {
 			const target = parseTarget(data.opts);
 			return target && isRoomList(data.rooms)
-				? { kind: entry.type === ENTRY_TYPE.join ? 'join' : 'leave', target, rooms: data.rooms }
+				? { kind: entry.type === SOCKETS_JOIN ? 'join' : 'leave', target, rooms: data.rooms }
 				: { kind: 'malformed', reason: 'bad_rooms' };
 		}
-		case ENTRY_TYPE.disconnect: {
+		case DISCONNECT_SOCKETS: {
 			const target = parseTarget(data.opts);
 			return target ? { kind: 'disconnect', target, close: data.close === true } : { kind: 'malformed', reason: 'bad_rooms' };
 		}
-		case ENTRY_TYPE.lost: {
+		case MESSAGES_LOST: {
 			const target = parseTarget(data.opts);
 			return target ? { kind: 'lost', target } : { kind: 'malformed', reason: 'bad_rooms' };
 		}

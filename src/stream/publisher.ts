@@ -14,8 +14,9 @@ import type { RedisHandle } from '../redis/client.ts';
 import { type RedisKeys, redisKeysOf } from '../redis/keys.ts';
 import { describeRedisError } from '../redis/problems.ts';
 import { createScript, publishCommandOf } from '../redis/script.ts';
-import { ENTRY_TYPE, type EntryFields, formatRooms, type PublisherMark } from './entry.ts';
+import { type EntryFields, formatRooms, type PublisherMark } from './entry.ts';
 import { STREAM_START, type StreamOffset } from './offset.ts';
+import { MESSAGES_LOST } from './protocol.ts';
 import { PUBLISH_SCRIPT } from './publish-script.ts';
 import { indexOf, type Route, routesOf } from './route.ts';
 import { RouteArguments } from './route-script.ts';
@@ -267,7 +268,7 @@ class StreamPublisher implements Publisher {
 		const isAged = ({ at }: Waiting): boolean => at <= threshold;
 		const kept = this.#waiting.findIndex((message) => !isAged(message));
 		const count = kept === -1 ? this.#waiting.length : kept;
-		if (this.#waiting.slice(0, count).some(({ fields }) => fields.type !== ENTRY_TYPE.lost)) {
+		if (this.#waiting.slice(0, count).some(({ fields }) => fields.type !== MESSAGES_LOST)) {
 			this.#drop(count);
 		}
 	}
@@ -285,7 +286,7 @@ class StreamPublisher implements Publisher {
 			return;
 		}
 		const dropped = this.#waiting.slice(0, count);
-		const messages = dropped.filter(({ fields }) => fields.type !== ENTRY_TYPE.lost).length;
+		const messages = dropped.filter(({ fields }) => fields.type !== MESSAGES_LOST).length;
 		this.#deps.metrics.inc('socketfleet_publish_total', { result: 'lost' }, messages);
 		this.#deps.log.debug({ count: messages }, 'messages waited for Redis too long and were given up');
 		this.#remove(count);
@@ -329,7 +330,7 @@ function buildTombstones(stream: string, dropped: readonly Waiting[]): Waiting[]
 	}
 	return told.map(({ nsp, rooms }, index) => ({
 		mark: { publisher: last.mark.publisher, sequence: last.mark.sequence - told.length + 1 + index },
-		fields: { uid: last.fields.uid, nsp, type: ENTRY_TYPE.lost, data: JSON.stringify({ opts: { rooms, except: [] } }) },
+		fields: { uid: last.fields.uid, nsp, type: MESSAGES_LOST, data: JSON.stringify({ opts: { rooms, except: [] } }) },
 		rooms,
 		routes: routesOf(stream, nsp, rooms),
 		at: last.at,

@@ -8,8 +8,9 @@ import { sleep } from '../../base/deadline.ts';
 import type { Closable } from '../../base/lifecycle.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Metrics } from '../../metrics/registry.ts';
-import { ENTRY_TYPE, idOf, type ParsedEntry, type StreamEntry } from '../../stream/entry.ts';
+import { idOf, type ParsedEntry, type StreamEntry } from '../../stream/entry.ts';
 import { compareOffsets, isAfter, type StreamOffset, timeOfOffset } from '../../stream/offset.ts';
+import { MESSAGES_LOST } from '../../stream/protocol.ts';
 import type { Position } from '../position.ts';
 import type { LocalNamespaces } from './namespaces.ts';
 import type { Outbox } from './outbox.ts';
@@ -203,7 +204,7 @@ export class Dispatcher implements Closable {
 			namespaces.counters.drop('echo');
 			return;
 		}
-		if (entry.type === ENTRY_TYPE.lost && outbox.isOfThisPod(mark)) {
+		if (entry.type === MESSAGES_LOST && outbox.isOfThisPod(mark)) {
 			// The clients of this pod were given those messages without the log.
 			return;
 		}

@@ -2,6 +2,7 @@
 import { Adapter } from 'socket.io-adapter';
 import type { Logger } from '../../base/log.ts';
 import type { Metrics } from '../../metrics/registry.ts';
+import { EVENT_PACKET } from '../../stream/protocol.ts';
 import type { OfficialAdapter, RecoverableSocket } from '../official.ts';
 import type { Room } from '../sessions/record.ts';
 import type { MissedPacket } from './replay.ts';
@@ -10,8 +11,6 @@ export interface HandOverDeps {
 	readonly metrics: Metrics;
 	readonly log: Logger;
 }
-
-const EVENT_PACKET = 2;
 
 /** To be called before CONNECT goes out. */
 export function handOver(deps: HandOverDeps, adapter: OfficialAdapter, socket: RecoverableSocket, missed: readonly MissedPacket[]): void {

@@ -4,6 +4,7 @@
  */
 import { decodeEntry, type EntryTarget, type EventPacket, type StreamEntry } from '../../stream/entry.ts';
 import { isAfter, type StreamOffset } from '../../stream/offset.ts';
+import { EVENT_PACKET } from '../../stream/protocol.ts';
 import { SequenceTracker } from '../sequence-tracker.ts';
 import type { Room, RoomStay, SessionRecord } from '../sessions/record.ts';
 
@@ -14,8 +15,6 @@ export interface MissedPacket {
 
 /** `lost`: messages for it were given up before Redis took them. */
 export type ReplayState = 'ok' | 'kicked' | 'too_much' | 'lost';
-
-const EVENT_PACKET = 2;
 
 export class Replay {
 	readonly #record: SessionRecord;

@@ -7,16 +7,12 @@ import { Adapter, type BroadcastOptions, type ClusterResponse } from 'socket.io-
 import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Metrics } from '../../metrics/registry.ts';
+import { FETCH_SOCKETS, FETCH_SOCKETS_RESPONSE, SERVER_SIDE_EMIT, SERVER_SIDE_EMIT_RESPONSE } from '../../stream/protocol.ts';
 import type { OfficialAdapter } from '../official.ts';
 import { toPlainData } from '../plain-data.ts';
 import type { Departure, Members } from './members.ts';
 import { PartialAnswerError, withMissing } from './partial-answer.ts';
 
-/** Values of socket.io-adapter's `MessageType`. */
-const FETCH_SOCKETS = 7;
-const FETCH_SOCKETS_RESPONSE = 8;
-const SERVER_SIDE_EMIT = 9;
-const SERVER_SIDE_EMIT_RESPONSE = 10;
 const DEFAULT_TIMEOUT_MS = 5000;
 /** Stands for a server that no heartbeat tells of: a plain Socket.IO server with the official adapter. */
 const UNKNOWN_SERVER = 'unknown';

@@ -6,10 +6,8 @@ import { checkOperator } from './checks/operator.ts';
 import { checkPods } from './checks/pods.ts';
 import { checkRequests } from './checks/requests.ts';
 import { checkRoutes } from './checks/routes.ts';
-import type { Examination } from './examination.ts';
+import type { Check, Examination } from './examination.ts';
 import { type Finding, type Severity, severityOf } from './findings.ts';
-
-export type Check = (examination: Examination) => readonly Finding[];
 
 const CHECKS: readonly Check[] = [checkOperator, checkPods, checkMessages, checkLimits, checkDrain, checkRoutes, checkRequests];
 const ORDER: readonly Severity[] = ['error', 'warning', 'note'];

@@ -28,6 +28,9 @@ export interface ExaminedPod {
 	readonly problem: string | undefined;
 }
 
+/** Judges one subject of an examination; pure, so that each is tested by itself. */
+export type Check = (examination: Examination) => readonly Finding[];
+
 /** Pods that are neither on their way out nor drained to be removed: what is said of them is meant to last. */
 export function stayingPods({ pods }: Examination): readonly ExaminedPod[] {
 	return pods.filter(({ pod }) => !pod.terminating && pod.drainingSinceMs === undefined);

@@ -66,7 +66,6 @@ test('the wire types are those of socket.io-adapter', () => {
 		socketsJoin: String(MessageType.SOCKETS_JOIN),
 		socketsLeave: String(MessageType.SOCKETS_LEAVE),
 		disconnectSockets: String(MessageType.DISCONNECT_SOCKETS),
-		serverSideEmit: String(MessageType.SERVER_SIDE_EMIT),
 	});
 });
 

@@ -1,8 +1,7 @@
 /** Whether a pod has the time that its drain takes. */
 import { pickNumber } from '../../../kube/object.ts';
 import { preStopSeconds } from '../../container.ts';
-import type { Check } from '../checks.ts';
-import { type ExaminedPod, findOnPods, optionMs, stayingPods } from '../examination.ts';
+import { type Check, type ExaminedPod, findOnPods, optionMs, stayingPods } from '../examination.ts';
 
 /** Kubernetes' own, when a pod says nothing. */
 const DEFAULT_GRACE_S = 30;

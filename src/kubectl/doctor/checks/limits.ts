@@ -1,6 +1,5 @@
 /** Whether what the container may use fits what runs in it. */
-import type { Check } from '../checks.ts';
-import { type ExaminedPod, findOnPods, stayingPods } from '../examination.ts';
+import { type Check, type ExaminedPod, findOnPods, stayingPods } from '../examination.ts';
 
 const MIB = 1_048_576;
 const FEW_FILES = 4096;

@@ -1,7 +1,6 @@
 /** Whether messages reach every pod and stay long enough: Redis, the stream, and what pods say that no other check explains. */
 import { isShortRetention } from '../../../fleet/readings.ts';
-import type { Check } from '../checks.ts';
-import { findOnPods, stayingPods } from '../examination.ts';
+import { type Check, findOnPods, stayingPods } from '../examination.ts';
 import type { Finding } from '../findings.ts';
 
 export const checkMessages: Check = (examination) => {

@@ -1,7 +1,7 @@
 /** Whether the operator does what the SocketFleet asks for. A fleet of the chart has none. */
 import { conditionOf } from '../../../fleet/pods.ts';
 import { pickNumber } from '../../../kube/object.ts';
-import type { Check } from '../checks.ts';
+import type { Check } from '../examination.ts';
 
 /** A moment between a change and the operator's answer to it is no fault. */
 const ANSWER_MS = 60_000;

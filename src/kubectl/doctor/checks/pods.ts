@@ -4,8 +4,7 @@ import { conditionOf } from '../../../fleet/pods.ts';
 import { pickText } from '../../../kube/object.ts';
 import { fleetContainerStatus } from '../../container.ts';
 import { withoutName } from '../../read-pods.ts';
-import type { Check } from '../checks.ts';
-import { type Examination, type ExaminedPod, findOnPods, sayOfPods, stayingPods } from '../examination.ts';
+import { type Check, type Examination, type ExaminedPod, findOnPods, sayOfPods, stayingPods } from '../examination.ts';
 import type { Finding } from '../findings.ts';
 
 /** A pod that has just started is given this long to become ready and to be known by the others. */

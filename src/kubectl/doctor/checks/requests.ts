@@ -1,7 +1,6 @@
 /** What real requests to the public address show: reachable, this fleet, sessions served, upgrades let through, affinity. */
 import { AFFINITY_ANNOTATION } from '../../../fleet/deployment.ts';
-import type { Check } from '../checks.ts';
-import type { Examination } from '../examination.ts';
+import type { Check, Examination } from '../examination.ts';
 import type { Finding } from '../findings.ts';
 import type { RouteProbe } from '../probe.ts';
 

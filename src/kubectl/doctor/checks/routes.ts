@@ -1,6 +1,5 @@
 /** Whether what stands in front lets quiet connections live, and tells who the clients are. */
-import type { Check } from '../checks.ts';
-import { findOnPods, optionMs, stayingPods } from '../examination.ts';
+import { type Check, findOnPods, optionMs, stayingPods } from '../examination.ts';
 import type { Finding } from '../findings.ts';
 
 export const checkRoutes: Check = (examination) => {

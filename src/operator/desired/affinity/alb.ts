@@ -1,6 +1,6 @@
 /** AWS load balancer controller. Targets are pods; a target is deregistered for as long as a pod drains. */
 import { affinityDaySeconds, drainSeconds, type Labels } from '../names.ts';
-import type { Affinity } from './dispatch.ts';
+import type { Affinity } from './affinity.ts';
 
 const PREFIX = 'alb.ingress.kubernetes.io';
 

@@ -3,7 +3,7 @@ import type { JsonObject } from '../../api/field.ts';
 import type { FleetSpec } from '../../api/spec.ts';
 import { affinityDaySeconds, isCookieSecure } from '../names.ts';
 import { frame } from '../object.ts';
-import type { Affinity } from './dispatch.ts';
+import type { Affinity } from './affinity.ts';
 
 export const ENVOY_GATEWAY: Affinity = {
 	className: '',

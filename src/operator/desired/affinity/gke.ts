@@ -2,7 +2,7 @@
 import type { KubeObject } from '../../../kube/object.ts';
 import { affinityDaySeconds, drainSeconds, type FleetInput, type Labels } from '../names.ts';
 import { frame } from '../object.ts';
-import type { Affinity } from './dispatch.ts';
+import type { Affinity } from './affinity.ts';
 
 const KINDS = { cookie: 'GENERATED_COOKIE', source: 'CLIENT_IP', none: 'NONE' } as const;
 

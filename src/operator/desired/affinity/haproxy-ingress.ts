@@ -1,6 +1,6 @@
 /** jcmoraisjr/haproxy-ingress. The pod's uid as the cookie's value: a slot that another pod takes over is not mistaken for the old one. */
 import type { FleetInput, Labels } from '../names.ts';
-import type { Affinity } from './dispatch.ts';
+import type { Affinity } from './affinity.ts';
 
 const PREFIX = 'haproxy-ingress.github.io';
 

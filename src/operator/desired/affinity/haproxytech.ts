@@ -1,6 +1,6 @@
 /** haproxytech/kubernetes-ingress ignores these two on an Ingress: they belong on the Service. */
 import type { Labels } from '../names.ts';
-import type { Affinity } from './dispatch.ts';
+import type { Affinity } from './affinity.ts';
 
 export const HAPROXYTECH: Affinity = {
 	className: 'haproxy',

@@ -1,6 +1,6 @@
 /** ingress-nginx, retired in March 2026. `persistent`, since `balanced` moves sessions when pods are added. */
 import { type FleetInput, isCookieSecure, type Labels } from '../names.ts';
-import type { Affinity } from './dispatch.ts';
+import type { Affinity } from './affinity.ts';
 
 const PREFIX = 'nginx.ingress.kubernetes.io';
 

@@ -1,6 +1,6 @@
 /** Traefik reads its cookie from the Service. */
 import { type FleetInput, isCookieSecure, type Labels } from '../names.ts';
-import type { Affinity } from './dispatch.ts';
+import type { Affinity } from './affinity.ts';
 
 const COOKIE = 'traefik.ingress.kubernetes.io/service.sticky.cookie';
 
