@@ -6,7 +6,13 @@
 import { decode } from '@msgpack/msgpack';
 import { messageOf } from '../base/errors.ts';
 import { parseOffset, type StreamOffset } from './offset.ts';
-import { BROADCAST, DISCONNECT_SOCKETS, EVENT_PACKET, MESSAGES_LOST, SOCKETS_JOIN, SOCKETS_LEAVE } from './protocol.ts';
+import { BROADCAST, DISCONNECT_SOCKETS, EVENT_PACKET, SOCKETS_JOIN, SOCKETS_LEAVE } from './protocol.ts';
+
+/**
+ * A type of ours besides those of socket.io-adapter: messages for some rooms were given up before Redis took them. Official servers ignore
+ * types that they do not know.
+ */
+export const MESSAGES_LOST = 90;
 
 export interface EntryFields {
 	readonly uid: string;

@@ -25,6 +25,3 @@ export const BROADCAST_ACK = 12;
 
 /** A server tells that it no longer has the namespace. */
 export const ADAPTER_CLOSE = 13;
-
-/** Ours: messages for some rooms were given up before Redis took them. Official servers ignore types that they do not know. */
-export const MESSAGES_LOST = 90;
