@@ -1,11 +1,17 @@
-/** The last things that happened to one listener, for when a promise to it was broken. */
+/** The last things that happened to one client, for when a promise to it was broken. */
+import { isAfter, type StreamOffset } from '../../../src/stream/offset.ts';
 
 const KEPT = 20_000;
 const SHOWN_BEFORE = 30;
 const SHOWN_AFTER = 10;
 
+interface Line {
+	readonly text: string;
+	readonly offset: StreamOffset | undefined;
+}
+
 export class History {
-	readonly #lines: string[] = [];
+	readonly #lines: Line[] = [];
 	#dropped = 0;
 	#isFrozen = false;
 
@@ -19,16 +25,22 @@ export class History {
 	}
 
 	/** Gives the position of the line. */
-	add(what: string): number {
+	add(what: string, offset?: StreamOffset): number {
 		if (this.#isFrozen) {
 			return this.length - 1;
 		}
-		this.#lines.push(`${(performance.now() / 1000).toFixed(3)} ${what}`);
+		this.#lines.push({ text: `${(performance.now() / 1000).toFixed(3)} ${what}`, offset });
 		if (this.#lines.length > 2 * KEPT) {
 			this.#lines.splice(0, KEPT);
 			this.#dropped += KEPT;
 		}
 		return this.length - 1;
+	}
+
+	/** The first line that is kept and lies behind that offset; the last one if there is none. */
+	positionOf(id: StreamOffset): number {
+		const index = this.#lines.findIndex(({ offset }) => offset !== undefined && isAfter(offset, id));
+		return index < 0 ? this.length - 1 : this.#dropped + index;
 	}
 
 	/** The lines around a position; those that are too old are gone. */
@@ -37,7 +49,7 @@ export class History {
 		const from = Math.max(0, index - SHOWN_BEFORE);
 		return this.#lines
 			.slice(from, Math.max(0, index + SHOWN_AFTER))
-			.map((line, i) => `${from + i === index ? '>' : ' '} ${line}`)
+			.map(({ text }, i) => `${from + i === index ? '>' : ' '} ${text}`)
 			.join('\n');
 	}
 }
