@@ -45,7 +45,7 @@ export class Account {
 
 	onMessage(heard: Heard): void {
 		const { sender, number, offset } = heard;
-		const at = this.history.add(`${sender}: ${number} at ${offset ?? 'no offset'}`, offset);
+		const at = this.history.hear(`${sender}: ${number}`, offset);
 		this.counts.heard++;
 		if (offset !== undefined) {
 			this.#published.hear(heard, offset);
@@ -55,7 +55,7 @@ export class Account {
 
 	/** Another event carried it. */
 	onOffset(offset: StreamOffset): void {
-		const at = this.history.add(`something else at ${offset}`, offset);
+		const at = this.history.hear('something else', offset);
 		this.#judge(at, (stretch) => stretch.onOffset(offset));
 	}
 
