@@ -38,7 +38,7 @@ export default function setUp(io: Server, { pod, worker }: AppContext): void {
 		socket.on('move', (id: string, { join = [], leave = [] }: Move, token: string, answer: () => void) => {
 			io.in(id).socketsJoin([...join]);
 			io.in(id).socketsLeave([...leave]);
-			const receipts = join.map((room) => [room, ...say(room, token)]);
+			const receipts = join.map((room) => [room, ...say(room, `${token} ${room}`)]);
 			io.to(id).emit('moved', token, receipts);
 			answer();
 		});

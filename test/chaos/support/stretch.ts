@@ -40,7 +40,7 @@ interface Stay {
 	readonly room: string;
 	/** Owed is what began after this; undefined: what writers sent, after the first offset that was heard. */
 	readonly since: number | undefined;
-	/** Where the client was when it began; undefined: it has heard nothing yet. */
+	/** Where the client was when it began; undefined: it has heard no message to a room yet. */
 	from: StreamOffset | undefined;
 	/** Where the client was when it asked to leave. */
 	until: StreamOffset | undefined;
@@ -65,6 +65,7 @@ export class Stretch {
 	readonly #holes: Hole[] = [];
 	readonly #late: Untimely[] = [];
 	readonly #strays: (Untimely & { readonly leftAt: number })[] = [];
+	#hasBegun = false;
 	#last: StreamOffset | undefined;
 	/** Where the client was when it was last recovered. */
 	#vouchedUpTo: StreamOffset | undefined;
@@ -144,11 +145,6 @@ export class Stretch {
 	onOffset(offset: StreamOffset): string[] {
 		const before = this.#last;
 		this.#last = offset;
-		if (before === undefined) {
-			for (const stay of this.#stays) {
-				stay.from ??= offset;
-			}
-		}
 		return before !== undefined && !isAfter(offset, before) ? [`offset ${offset} came after ${before}`] : [];
 	}
 
@@ -165,7 +161,11 @@ export class Stretch {
 		}
 		numbers.add(number);
 		this.#onPlace(this.#placeOf(room), heard, at);
-		return offset === undefined ? sentences : [...sentences, ...this.onOffset(offset)];
+		if (offset === undefined) {
+			return sentences;
+		}
+		this.#beginStays(offset);
+		return [...sentences, ...this.onOffset(offset)];
 	}
 
 	/** It follows a join that took effect, from the same sender. */
@@ -195,9 +195,22 @@ export class Stretch {
 	}
 
 	#enter(room: string, since: number | undefined): void {
-		const stay: Stay = { room, since, from: since === undefined ? this.#last : this.lastOffset, until: undefined, spans: new Map() };
+		const stay: Stay = { room, since, from: since === undefined ? undefined : this.lastOffset, until: undefined, spans: new Map() };
 		this.#stays.push(stay);
 		this.#places.set(room, { ...this.#placeOf(room), membership: 'in', isMoved: false, stay });
+	}
+
+	/**
+	 * By the first message to a room: what is for all may be older than the stay, when the connection breaks again before a client that was
+	 * told has heard anything. It comes back with an offset of before, and is given what was for all since then.
+	 */
+	#beginStays(offset: StreamOffset): void {
+		if (!this.#hasBegun) {
+			this.#hasBegun = true;
+			for (const stay of this.#stays) {
+				stay.from ??= offset;
+			}
+		}
 	}
 
 	#onPlace({ membership, stay, leftAt }: Place, { room, sender, number }: Heard, at: number): void {
