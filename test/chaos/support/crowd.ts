@@ -43,6 +43,8 @@ export class Crowd {
 	readonly #movers: readonly Mover[];
 	readonly #said = new Said();
 	readonly #numbers = new Map<string, number>();
+	/** Writers of movers that have no answer yet. */
+	readonly #waiting = new Set<string>();
 	#traffic: readonly Promise<void>[] = [];
 	#unanswered = 0;
 	#stopped = false;
@@ -173,7 +175,7 @@ export class Crowd {
 				const settled = this.#movers.filter(({ isSettled }) => isSettled);
 				return settled.length > 0 ? this.#pick(settled) : undefined;
 			},
-			write: (room) => this.#writeOne(room),
+			write: (account, room) => this.#writeAlone(`${account.name}'s writer`, room),
 		};
 	}
 
@@ -190,8 +192,20 @@ export class Crowd {
 		return this.#pick(rooms.length > 0 ? rooms : ROOMS);
 	}
 
-	async #writeOne(room: string): Promise<StreamOffset | undefined> {
-		const sender = writerOf(room);
+	/** Nothing while it waits for an answer: what is under way at once may be tried again, and then has no order. */
+	async #writeAlone(writer: string, room: string): Promise<StreamOffset | undefined> {
+		const sender = `${writer} to ${room}`;
+		if (this.#waiting.has(sender)) {
+			return undefined;
+		}
+		this.#waiting.add(sender);
+		const id = await this.#writeOne(room, writer);
+		this.#waiting.delete(sender);
+		return id;
+	}
+
+	async #writeOne(room: string, writer = 'writer'): Promise<StreamOffset | undefined> {
+		const sender = `${writer} to ${room}`;
 		const number = (this.#numbers.get(sender) ?? 0) + 1;
 		this.#numbers.set(sender, number);
 		this.published.begin({ room, sender, number });
@@ -250,8 +264,4 @@ export class Crowd {
 		assert.ok(item !== undefined);
 		return item;
 	}
-}
-
-function writerOf(room: string): string {
-	return `writer to ${room}`;
 }

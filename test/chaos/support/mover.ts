@@ -16,8 +16,8 @@ export interface Surroundings {
 	pickRoom(account: Account): string;
 	/** Any client that is connected and can be asked. */
 	pickMover(): Mover | undefined;
-	/** Resolves to where it is, if it is there. */
-	write(room: string): Promise<StreamOffset | undefined>;
+	/** From outside of the fleet, by a writer of this client's. Resolves to where it is, if it is there. */
+	write(account: Account, room: string): Promise<StreamOffset | undefined>;
 }
 
 export interface MoverPace {
@@ -185,14 +185,14 @@ export class Mover {
 	#writeSometimes(rooms: readonly string[]): void {
 		for (const room of rooms) {
 			if (this.#around.random() < 0.5) {
-				void this.#around.write(room);
+				void this.#around.write(this.#account, room);
 			}
 		}
 	}
 
 	/** So that what was written last before a leave is owed. */
 	async #hearLastOf(rooms: readonly string[]): Promise<void> {
-		const ids = await Promise.all(rooms.map((room) => this.#around.write(room)));
+		const ids = await Promise.all(rooms.map((room) => this.#around.write(this.#account, room)));
 		const isPassed = (id: StreamOffset | undefined): boolean => id === undefined || !isAfter(id, this.#account.lastOffset ?? id);
 		await this.#until(() => ids.every(isPassed), PASS_TIMEOUT_MS);
 	}
