@@ -24,6 +24,8 @@ export interface DeliveryDeps {
 	readonly stream: string;
 	/** How long the log is kept, in ms. */
 	readonly retentionMs: number;
+	/** How long someone who joins a room waits for it. */
+	readonly joinTimeoutMs: number;
 	readonly position: Position;
 	readonly dispatcher: Dispatcher;
 	readonly ticker: Ticker;
@@ -107,7 +109,8 @@ export class Delivery implements Closable {
 				ticker.onTick(last, epoch);
 				this.#deps.onTick(last, epoch);
 			};
-			this.#pushes = new Pushes({ redis, stream, channels: this.#channels, position, dispatcher, metrics, log, onTick });
+			const { joinTimeoutMs } = this.#deps;
+			this.#pushes = new Pushes({ redis, stream, channels: this.#channels, position, dispatcher, metrics, log, joinTimeoutMs, onTick });
 			this.#source = this.#pushes;
 			this.#pushes.start();
 			ticker.start();

@@ -101,6 +101,7 @@ class StreamFleet implements FleetAdapter {
 					redis,
 					stream: keys.stream,
 					retentionMs: retentionMsOf(config),
+					joinTimeoutMs: config.publishTimeoutMs,
 					position,
 					dispatcher: this.#dispatcher,
 					ticker: this.#ticker,

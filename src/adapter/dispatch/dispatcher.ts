@@ -82,9 +82,7 @@ export class Dispatcher implements Closable {
 
 	/** Takes entries that were read besides what was pushed, in any order, each before those that waited with a higher id. */
 	merge(entries: readonly ParsedEntry[]): void {
-		const all = [...this.#queue, ...entries];
-		// The sort is stable: of two with the same id the one that was there comes first, and the other is ignored.
-		this.#queue = all.sort((a, b) => compareOffsets(idOf(a), idOf(b)));
+		this.#queue = [...this.#queue, ...entries].sort(compareItems);
 	}
 
 	/** Holds entries after `limit` back, or none. */
@@ -209,4 +207,9 @@ export class Dispatcher implements Closable {
 		}
 		namespaces.deliver(entry);
 	}
+}
+
+/** An entry goes before the word that everything up to it has come: of two with one id the second is ignored. */
+function compareItems(a: Item, b: Item): number {
+	return compareOffsets(idOf(a), idOf(b)) || Number(a.kind === 'passed') - Number(b.kind === 'passed');
 }

@@ -31,6 +31,8 @@ export interface PushesDeps {
 	readonly dispatcher: Dispatcher;
 	readonly metrics: Metrics;
 	readonly log: Logger;
+	/** How long someone who joins a room waits for it. */
+	readonly joinTimeoutMs: number;
 	/** The log's last id, and the epoch that it is in. */
 	onTick(last: StreamOffset, epoch: string): void;
 }
@@ -75,11 +77,14 @@ export class Pushes implements Closable {
 		await this.#done;
 	}
 
-	/** There are new channels: those of one turn of the event loop are joined together. Resolves when they are live. */
+	/**
+	 * There are new channels: those of one turn of the event loop are joined together. Resolves when they are live, or after the publish
+	 * timeout: with Redis away nobody is kept waiting.
+	 */
 	join(): Promise<void> {
 		this.#deps.dispatcher.hold(this.#limit);
 		setImmediate(() => this.#wake?.());
-		return this.#joined.promise;
+		return Promise.race([this.#joined.promise, sleep(this.#deps.joinTimeoutMs)]);
 	}
 
 	/** Nothing moves while the connection is broken: what is pushed next does not follow. */
@@ -284,6 +289,10 @@ export class Pushes implements Closable {
 			}
 			channels.setLive(added);
 			joined.resolve();
+			if (!channels.hasNew) {
+				// A room that was left and joined again meanwhile is live by now.
+				this.#settleJoined();
+			}
 			dispatcher.hold(this.#limit);
 		} catch (error) {
 			// They are joined with all others, by the next connection.
