@@ -374,3 +374,24 @@ test('the first message of many: their saves are paced, and what others wait for
 	);
 	assert.equal(new Set(store.written.map(({ pid }) => pid)).size, count + 2);
 });
+
+test('a join that delivery waits for is saved before what changed without anyone waiting', async (t) => {
+	const store = fakeStore();
+	const sessions = createSessions(store);
+	t.after(() => sessions.close());
+	const opened: LiveSession[] = [];
+	for (let i = 0; i < 300; i++) {
+		opened.push(openSent(sessions, `n${i}`));
+		if (i % 100 === 99) {
+			await sessions.flush();
+		}
+	}
+	sessions.noteOutside('/', true);
+	store.written.length = 0;
+	const last = opened.at(-1);
+	assert.ok(last);
+	void sessions.join(last, ['a']);
+	await sessions.flush();
+	assert.equal(store.written[0]?.pid, 'pid-n299');
+	assert.equal(sessions.barrier(), undefined);
+});
