@@ -130,6 +130,9 @@ class StreamNamespace implements LocalNamespace {
 	/** Every event that wants no answer carries an offset: without one the client would take its own last argument for it. */
 	broadcast(packet: EventPacket, opts: BroadcastOptions, offset: string): void {
 		const hasOffset = this.#deps.recovery !== undefined && packet.type === EVENT_PACKET && packet.id === undefined;
+		if (hasOffset) {
+			this.#deps.sessions?.noteSent(this.#adapter.nsp.name, opts.rooms);
+		}
 		const sent = hasOffset ? { ...packet, data: [...packet.data, offset] } : packet;
 		Adapter.prototype.broadcast.call(this.#adapter, sent, opts);
 	}

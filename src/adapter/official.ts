@@ -29,7 +29,7 @@ export interface OfficialAdapter extends Omit<Adapter, 'nsp' | 'addAll' | 'del' 
 }
 
 /** Sockets of a namespace, with the members that Socket.IO keeps to itself and that recovery depends on. */
-export type RecoverableSocket = Pick<Socket, 'id' | 'data' | 'conn' | 'recovered'> & { readonly pid?: string };
+export type RecoverableSocket = Pick<Socket, 'id' | 'data' | 'conn' | 'handshake' | 'recovered'> & { readonly pid?: string };
 
 export type OfficialFactory = (nsp: Namespace) => OfficialAdapter;
 

@@ -9,7 +9,7 @@ interface RefusalRow {
 
 export const REFUSALS = {
 	no_session: {
-		what: 'The client was away for longer than the recovery window, was disconnected for good, or its worker died within 250 ms of its first event.',
+		what: 'The client was away for longer than the recovery window, was disconnected for good, or its worker died before the session was saved: within 250 ms of its first event, later when that was the first of thousands.',
 		isExpected: true,
 	},
 	kicked: { what: '`disconnectSockets()` hit the client while it was away.', isExpected: true },

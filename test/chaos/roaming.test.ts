@@ -1,4 +1,4 @@
-/** Clients that come back to another pod within a moment of the first event that they were sent, with the old connection still alive. */
+/** When sessions come to be in Redis, and clients that are elsewhere before theirs is: back in another pod, the old connection still alive. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import { type Scope, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 import { type NodeProcess, startNode } from './support/node-process.ts';
 import { join, type RowClient } from './support/row.ts';
+import { forgetSessions, readSessions } from './support/session-records.ts';
 
 const WAIT = { timeoutMs: 60_000 };
 const CLIENTS = 90;
@@ -17,6 +18,12 @@ const WIDTH = 6;
 const LONGEST_MS = 200;
 /** Old connections must not end by themselves. */
 const OPTIONS = { pingIntervalMs: 300_000, pingTimeoutMs: 300_000 };
+
+function openRedis(t: Scope, url: string): Redis {
+	const redis = new Redis(url, { replyMapping: 'legacy' });
+	t.after(() => redis.disconnect());
+	return redis;
+}
 
 /** What the stock client comes back with. */
 function ticketOf(socket: Socket): { readonly pid: unknown; readonly offset: unknown } {
@@ -75,10 +82,9 @@ for (const [name, signal] of [
 		const before = await joinAndHear(t, first);
 		const { id } = before.socket;
 		first.kill(signal);
-		const direct = new Redis(redis.url);
-		t.after(() => direct.disconnect());
+		const direct = openRedis(t, redis.url);
 		// It may have been saved all the same by now.
-		await direct.eval("for _, key in ipairs(redis.call('KEYS', '*:session:*')) do redis.call('DEL', key) end", 0);
+		await forgetSessions(direct);
 		const began = performance.now();
 		const after = await comeBack(t, second, before);
 		// The worker is given a second; the restore as a whole ten.
@@ -87,3 +93,19 @@ for (const [name, signal] of [
 		assert.equal(await second.order('metric', { args: ['socketfleet_recovery_total'] }), 1);
 	});
 }
+
+test('a client that was sent nothing leaves nothing in Redis; its session is there once it was, with the rooms that it joined meanwhile', async (context) => {
+	const t = lastFirst(context);
+	const redis = await startRedis(t);
+	const direct = openRedis(t, redis.url);
+	const node = await startNode(t, { kind: 'ours', redisUrl: redis.url, options: OPTIONS });
+	const silent = await join(t, node.url, { rooms: ['hall'] });
+	const addressed = await joinAndHear(t, node);
+	const saved = await waitFor('a session', async () => (await readSessions(direct))[0], WAIT);
+	assert.equal(saved.sid, addressed.socket.id);
+	assert.deepEqual(new Set(saved.stays.map(({ room }) => room)), new Set([saved.sid, 'hall']));
+	// The one that was there before would have been saved with it, or before.
+	assert.equal((await readSessions(direct)).length, 1);
+	await node.order('emit', { rooms: ['hall'], args: ['all', 1] });
+	await waitFor('the other session', async () => (await readSessions(direct)).some(({ sid }) => sid === silent.socket.id), WAIT);
+});

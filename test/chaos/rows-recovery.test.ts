@@ -1,7 +1,6 @@
 /** Rows about clients that come back: 5, 6, 11 and 14. */
 import assert from 'node:assert/strict';
 import { Redis } from 'ioredis';
-import { decodeRecord } from '../../src/adapter/sessions/record.ts';
 import type { Scope } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 import { addEntry } from '../support/write-entries.ts';
@@ -9,6 +8,7 @@ import { startFront } from './support/front.ts';
 import type { NodeProcess } from './support/node-process.ts';
 import type { Kind } from './support/protocol.ts';
 import { drop, giveOffset, join, STREAM, testRow } from './support/row.ts';
+import { readSessions } from './support/session-records.ts';
 
 const portOf = ({ url }: NodeProcess): number => Number(new URL(url).port);
 
@@ -125,9 +125,7 @@ testRow({
 
 /** The room is in the session that Redis has. The official adapter saves none of a client that is there. */
 async function isSaved(kind: Kind, redis: Redis): Promise<boolean> {
-	const keys = await redis.keys('socketfleet:default:session:*');
-	const records = await Promise.all(keys.map((key) => redis.hget(key, 'v')));
-	return kind === 'official' || records.some((record) => decodeRecord(record ?? '')?.stays.some(({ room }) => room === 'room'));
+	return kind === 'official' || (await readSessions(redis)).some(({ stays }) => stays.some(({ room }) => room === 'room'));
 }
 
 testRow({

@@ -19,7 +19,7 @@ export function handOver(deps: HandOverDeps, adapter: OfficialAdapter, socket: R
 
 /**
  * Socket.IO itself sends what was missed before CONNECT. The stock client keeps such packets for the CONNECT that follows, even one of a
- * later connection: if this connection breaks in between, it would have them twice.
+ * later connection: if this connection breaks in between, it has them twice (test/chaos/hand-over.test.ts).
  */
 function afterNextPacket(socket: RecoverableSocket, run: () => void): void {
 	const instance = socket as unknown as { packet?: (...args: unknown[]) => void };

@@ -90,6 +90,10 @@ export class Recovery {
 				this.#count(obstacle);
 			}
 			sessions.open(nsp, this.#startAnew(socket), socket);
+			if (parseOffset(socket.handshake.auth.offset)) {
+				// The stock client keeps the offset of its life before: it can come back with that one before it is sent another.
+				sessions.noteSent(nsp, new Set([socket.id]));
+			}
 		}
 		absence?.end();
 		const session = sessions.find(nsp, socket.id);

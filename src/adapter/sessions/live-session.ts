@@ -20,7 +20,11 @@ export class LiveSession {
 	readonly nsp: string;
 	readonly pid: string;
 	readonly socket: SessionSocket;
-	/** A record of it is in Redis: what changes from now on must be saved before the client is sent more. */
+	/**
+	 * A record of it is in Redis, or on its way: what changes from now on must be saved before the client is sent more. Before that nothing
+	 * has to be, whatever the client was sent and joined in one moment: who comes back finds no record, or the first one, and that has all
+	 * rooms up to when it was made.
+	 */
 	isStored = false;
 	savedAt = 0;
 	readonly #rooms = new Map<Room, StreamOffset>();
@@ -35,6 +39,10 @@ export class LiveSession {
 		this.pid = pid;
 		this.socket = socket;
 		this.#activity = activity;
+	}
+
+	get rooms(): Iterable<Room> {
+		return this.#rooms.keys();
 	}
 
 	/** Takes over the rooms of a session that was restored. */

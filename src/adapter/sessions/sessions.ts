@@ -1,6 +1,6 @@
 /**
- * Saves the sessions of this worker's clients while they live, in batches, so that they outlive `kill -9`.
- * Joins and leaves of a stored session are saved at once, and hold delivery until they are; data within seconds.
+ * Saves the sessions of this worker's clients while they live, in batches, so that they outlive `kill -9`: the first time when the client
+ * is sent its first offset. Joins and leaves of a stored session are saved at once, and hold delivery until they are; data within seconds.
  */
 import type { Closable } from '../../base/lifecycle.ts';
 import type { Logger } from '../../base/log.ts';
@@ -13,9 +13,10 @@ import { warnOncePerKey } from './dropped-keys.ts';
 import { LiveSession, type SessionSocket } from './live-session.ts';
 import type { Room, RoomStay } from './record.ts';
 import { RoomActivity } from './room-activity.ts';
+import { SaveQueue } from './save-queue.ts';
 import type { SessionStore, SessionWrite, WriteResult } from './store.ts';
-import { UrgentChanges } from './urgent-changes.ts';
-import { type SaveBatch, SessionWriter, takeFirst } from './writer.ts';
+import { UnsentSessions } from './unsent-sessions.ts';
+import { type SaveBatch, SessionWriter } from './writer.ts';
 
 export interface SessionsDeps {
 	readonly store: SessionStore;
@@ -42,9 +43,8 @@ export class Sessions implements Closable {
 	readonly #writer: SessionWriter;
 	readonly #live = new Map<string, LiveSession>();
 	readonly #byPid = new Map<string, LiveSession>();
-	readonly #dirty = new Set<LiveSession>();
-	/** Sessions whose rooms have changed: nothing that depends on it is delivered before that has been saved. */
-	readonly #urgent = new UrgentChanges<LiveSession>();
+	readonly #queue = new SaveQueue();
+	readonly #unsent = new UnsentSessions();
 	readonly #activity = new Map<string, RoomActivity>();
 	readonly #outsideAt = new Map<string, StreamOffset>();
 	readonly #timer: NodeJS.Timeout;
@@ -59,9 +59,9 @@ export class Sessions implements Closable {
 			store,
 			metrics,
 			log,
-			takeSaves: (limit) => this.#takeSaves(limit),
-			hasUrgent: () => !this.#urgent.isEmpty,
-			onUnavailable: () => this.#urgent.clear(),
+			takeSaves: (limit, withNew) => this.#takeSaves(limit, withNew),
+			hasUrgent: () => this.#queue.hasUrgent,
+			onUnavailable: () => this.#queue.giveUpUrgent(),
 			onEpoch: () => deps.onEpoch(),
 		});
 		this.#timer = setInterval(() => this.#tick(), TICK_MS);
@@ -84,13 +84,22 @@ export class Sessions implements Closable {
 	/** A client is connected now. `stays`: the rooms that it comes back with. */
 	open(nsp: string, pid: string, socket: SessionSocket, stays?: readonly RoomStay[]): void {
 		const session = new LiveSession(nsp, pid, socket, this.activityOf(nsp));
-		if (stays) {
-			session.adopt(stays, this.#cursor);
-		}
 		this.#writer.forget(pid);
 		this.#live.set(keyOf(nsp, socket.id), session);
 		this.#byPid.set(pid, session);
-		this.#dirty.add(session);
+		if (stays) {
+			session.adopt(stays, this.#cursor);
+			this.#queue.addChanged(session);
+		} else {
+			this.#unsent.add(session);
+		}
+	}
+
+	/** Clients in these rooms, which are all for none, are sent an offset: whoever had none can come back from now on. */
+	noteSent(nsp: string, rooms: ReadonlySet<Room>): void {
+		for (const session of this.#unsent.take(nsp, rooms)) {
+			this.#queue.addNew(session);
+		}
 	}
 
 	find(nsp: string, sid: string): LiveSession | undefined {
@@ -123,23 +132,32 @@ export class Sessions implements Closable {
 		this.#outsideAt.set(nsp, outsideAt);
 		for (const session of this.#live.values()) {
 			if (session.nsp === nsp) {
-				this.#dirty.add(session);
+				this.#queue.addChanged(session);
 			}
 		}
 	}
 
 	/** The promise resolves when the join has been saved, or can't be. */
 	join(session: LiveSession, rooms: Iterable<Room>): Promise<void> | undefined {
-		return session.join(rooms, this.#deps.position.joinedAt) ? this.#onRooms(session) : undefined;
+		if (!session.join(rooms, this.#deps.position.joinedAt)) {
+			return undefined;
+		}
+		this.#unsent.join(session, rooms);
+		return this.#onRooms(session);
 	}
 
 	leave(session: LiveSession, room: Room): Promise<void> | undefined {
-		return session.leave(room, this.#cursor) ? this.#onRooms(session) : undefined;
+		if (!session.leave(room, this.#cursor)) {
+			return undefined;
+		}
+		this.#unsent.leave(session, room);
+		return this.#onRooms(session);
 	}
 
-	/** The client went and may come back. */
+	/** The client went and may come back, if it was ever sent an offset. */
 	release(session: LiveSession): void {
-		if (this.#forget(session)) {
+		const canComeBack = !this.#unsent.has(session);
+		if (this.#forget(session) && canComeBack) {
 			const record = this.#encode(session);
 			this.#writer.leave({ kind: 'release', pid: session.pid, record, ttlMs: this.#deps.config.recoveryWindowMs });
 		}
@@ -147,7 +165,7 @@ export class Sessions implements Closable {
 
 	/** The client went for good. */
 	remove(session: LiveSession): void {
-		if (this.#forget(session)) {
+		if (this.#forget(session) && session.isStored) {
 			this.#writer.leave({ kind: 'remove', pid: session.pid });
 		}
 	}
@@ -163,19 +181,19 @@ export class Sessions implements Closable {
 	abandonAll(): void {
 		this.#live.clear();
 		this.#byPid.clear();
-		this.#dirty.clear();
+		this.#unsent.clear();
+		this.#queue.clear();
 		this.#writer.clear();
-		this.#urgent.clear();
 	}
 
 	/** Changes that must be saved before anything more is delivered: resolves when they are, or can't be. Undefined: there are none. */
 	barrier(): Promise<void> | undefined {
-		return this.#urgent.isEmpty ? undefined : this.#urgent.whenEmpty();
+		return this.#queue.hasUrgent ? this.#queue.whenCalm() : undefined;
 	}
 
 	/** Nobody is kept waiting for them any longer: Redis does not take them now. */
 	giveUpBarrier(): void {
-		this.#urgent.clear();
+		this.#queue.giveUpUrgent();
 	}
 
 	/** What this worker still has to say about a client that went, it has said when this resolves. */
@@ -185,7 +203,7 @@ export class Sessions implements Closable {
 		}
 	}
 
-	/** Resolves when Redis has all there is now, or has failed to take it. */
+	/** Resolves when Redis has what there is now, or has failed to take it; of many that are new the rest follows later. */
 	flush(): Promise<void> {
 		return this.#writer.flush();
 	}
@@ -193,12 +211,12 @@ export class Sessions implements Closable {
 	async close(): Promise<void> {
 		clearInterval(this.#timer);
 		await this.#writer.drain(CLOSE_TIMEOUT_MS);
-		this.#urgent.clear();
+		this.#queue.giveUpUrgent();
 	}
 
 	#tick(): void {
 		this.#sweep();
-		if (this.#dirty.size > 0) {
+		if (!this.#queue.isEmpty) {
 			void this.#writer.flush();
 		}
 	}
@@ -209,20 +227,20 @@ export class Sessions implements Closable {
 		this.#sweepAt = (this.#sweepAt + 1) % SWEEP_TICKS;
 		let index = 0;
 		for (const session of this.#live.values()) {
-			if (index++ % SWEEP_TICKS === this.#sweepAt && (session.hasNewData(this.#onDropped) || now - session.savedAt > refreshMs)) {
-				this.#dirty.add(session);
+			const isDue = index++ % SWEEP_TICKS === this.#sweepAt && session.isStored;
+			if (isDue && (session.hasNewData(this.#onDropped) || now - session.savedAt > refreshMs)) {
+				this.#queue.addChanged(session);
 			}
 		}
 	}
 
 	#onRooms(session: LiveSession): Promise<void> | undefined {
-		this.#dirty.add(session);
 		if (!session.isStored) {
 			return undefined;
 		}
-		this.#urgent.add(session);
+		this.#queue.addUrgent(session);
 		this.#writer.queueFlush();
-		return this.#urgent.whenEmpty();
+		return this.#queue.whenCalm();
 	}
 
 	/** False when it was forgotten before. */
@@ -232,25 +250,28 @@ export class Sessions implements Closable {
 		}
 		this.#live.delete(keyOf(session.nsp, session.socket.id));
 		this.#byPid.delete(session.pid);
-		this.#dirty.delete(session);
-		this.#urgent.settle(session);
+		this.#queue.delete(session);
+		this.#unsent.delete(session);
 		return true;
 	}
 
-	#takeSaves(limit: number): SaveBatch {
-		const sessions = takeFirst(this.#dirty, limit);
-		for (const session of sessions) {
-			this.#dirty.delete(session);
+	#takeSaves(limit: number, withNew: boolean): SaveBatch {
+		const { changed, fresh } = this.#queue.take(limit, withNew);
+		for (const session of fresh) {
 			// From here on Redis may have it: a join that follows must not be delivered on before it is there, too.
 			session.isStored = true;
+			// Data is compared with what is saved now.
+			session.hasNewData(this.#onDropped);
 		}
+		const sessions = [...changed, ...fresh];
 		return {
 			writes: sessions.map((session) => this.#toWrite(session)),
+			hasNew: fresh.length > 0,
 			onSaved: (results) => this.#onSaved(sessions, results),
 			onFailed: () => {
 				for (const session of sessions) {
 					if (this.#live.get(keyOf(session.nsp, session.socket.id)) === session) {
-						this.#dirty.add(session);
+						this.#queue.addChanged(session);
 					}
 				}
 			},
@@ -277,10 +298,7 @@ export class Sessions implements Closable {
 				continue;
 			}
 			session.savedAt = now;
-			// A join during the write made it dirty again: it stays urgent until the next one.
-			if (!this.#dirty.has(session)) {
-				this.#urgent.settle(session);
-			}
+			this.#queue.settle(session);
 		}
 	}
 }

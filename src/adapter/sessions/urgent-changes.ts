@@ -8,6 +8,10 @@ export class UrgentChanges<T> {
 		return this.#items.size === 0;
 	}
 
+	get items(): Iterable<T> {
+		return this.#items;
+	}
+
 	add(item: T): void {
 		this.#items.add(item);
 	}

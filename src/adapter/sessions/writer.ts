@@ -8,6 +8,8 @@ import type { SessionStore, SessionWrite, WriteResult } from './store.ts';
 /** What connected clients have to be saved. */
 export interface SaveBatch {
 	readonly writes: readonly SessionWrite[];
+	/** Some of them are saved for the first time. */
+	readonly hasNew: boolean;
 	/** One result for each write. */
 	onSaved(results: readonly WriteResult[]): void;
 	onFailed(): void;
@@ -17,8 +19,8 @@ export interface SessionWriterDeps {
 	readonly store: SessionStore;
 	readonly metrics: Metrics;
 	readonly log: Logger;
-	/** Up to `limit` of them, taken from what is waiting. */
-	takeSaves(limit: number): SaveBatch;
+	/** Up to `limit` of them, taken from what is waiting; those that were never saved only `withNew`. */
+	takeSaves(limit: number, withNew: boolean): SaveBatch;
 	hasUrgent(): boolean;
 	/** Redis does not take anything now: nobody should wait for it. */
 	onUnavailable(): void;
@@ -28,6 +30,12 @@ export interface SessionWriterDeps {
 
 const MAX_WRITES = 200;
 const MAX_LEAVING = 50_000;
+/**
+ * One broadcast can be the first message of all clients there are, and nobody waits for their saves: after each full batch of them comes a
+ * pause of three times as long as it took, so that they leave room for the others, and all workers together most of Redis.
+ */
+const PAUSE_RATIO = 3;
+const MIN_PAUSE_MS = 10;
 
 export class SessionWriter {
 	readonly #deps: SessionWriterDeps;
@@ -37,6 +45,7 @@ export class SessionWriter {
 	#flushing: Promise<void> | undefined;
 	#again = false;
 	#queued = false;
+	#pause: NodeJS.Timeout | undefined;
 
 	constructor(deps: SessionWriterDeps) {
 		this.#deps = deps;
@@ -87,7 +96,7 @@ export class SessionWriter {
 		});
 	}
 
-	/** Resolves when Redis has all there is now, or has failed to take it. */
+	/** Resolves when Redis has what there is now, or has failed to take it; of many that are new the rest follows later. */
 	flush(): Promise<void> {
 		this.#again = true;
 		this.#flushing ??= this.#flushUntilDone();
@@ -96,6 +105,7 @@ export class SessionWriter {
 
 	/** Clients of a drained worker come back elsewhere within a second: their sessions must be there. */
 	async drain(timeoutMs: number): Promise<void> {
+		clearTimeout(this.#pause);
 		const deadline = performance.now() + timeoutMs;
 		while (this.#leaving.size > 0 && performance.now() < deadline) {
 			await this.flush();
@@ -126,11 +136,12 @@ export class SessionWriter {
 	/** One command. True when there may be more to do at once. */
 	async #flushSome(epoch: string): Promise<boolean> {
 		const leaving = takeFirst(this.#leaving.values(), MAX_WRITES);
-		const saves = this.#deps.takeSaves(MAX_WRITES - leaving.length);
+		const saves = this.#deps.takeSaves(MAX_WRITES - leaving.length, this.#pause === undefined);
 		const writes = [...leaving, ...saves.writes];
 		if (writes.length === 0) {
 			return false;
 		}
+		const began = performance.now();
 		let outcome: Awaited<ReturnType<SessionStore['write']>>;
 		try {
 			outcome = await this.#deps.store.write(writes, epoch);
@@ -149,7 +160,21 @@ export class SessionWriter {
 			}
 		}
 		saves.onSaved(outcome.results.slice(leaving.length));
+		if (saves.hasNew && writes.length === MAX_WRITES) {
+			this.#pauseNew((performance.now() - began) * PAUSE_RATIO);
+		}
 		return this.#deps.hasUrgent() || writes.length === MAX_WRITES;
+	}
+
+	#pauseNew(ms: number): void {
+		this.#pause = setTimeout(
+			() => {
+				this.#pause = undefined;
+				void this.flush();
+			},
+			Math.max(ms, MIN_PAUSE_MS),
+		);
+		this.#pause.unref();
 	}
 }
 

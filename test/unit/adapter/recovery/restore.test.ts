@@ -152,7 +152,7 @@ test('what was given up while the middlewares ran makes no recovery: the client 
 	assert.deepEqual(await recovery.restore(NSP, PID, '10-0'), { sid: 'sid', pid: PID, rooms: [], data: { name: 'x' }, missedPackets: [] });
 	assert.deepEqual(await world.counted(), []);
 	recovery.dropHeld();
-	const socket = { id: 'sid', pid: PID, data: {}, conn: {}, recovered: true } as unknown as RecoverableSocket;
+	const socket = { id: 'sid', pid: PID, data: {}, conn: {}, handshake: { auth: {} }, recovered: true } as unknown as RecoverableSocket;
 	recovery.onConnect({ nsp: NSP } as OfficialAdapter, socket, new Set(['sid']));
 	assert.deepEqual(await world.counted(), [['refused', 'not_held', 1]]);
 	assert.equal(socket.recovered, false);

@@ -143,14 +143,27 @@ function createSessions(store: SessionStore, onLost = nobody): Sessions {
 	return new Sessions({ store, config, metrics: createMetrics(), log: createSilentLogger(), cursor: () => at(7), onLost, onEpoch: nobody });
 }
 
+function open(sessions: Sessions, sid: string, rooms: readonly string[] = []): LiveSession {
+	sessions.open('/', `pid-${sid}`, socketOf(sid));
+	const session = sessions.find('/', sid);
+	assert.ok(session);
+	void sessions.join(session, [sid, ...rooms]);
+	return session;
+}
+
+/** The client was sent its first offset. */
+function openSent(sessions: Sessions, sid: string): LiveSession {
+	const session = open(sessions, sid);
+	sessions.noteSent('/', new Set([sid]));
+	return session;
+}
+
 test('a join of a saved session holds delivery until it is saved too; a failing Redis holds it no longer', async (t) => {
 	const store = fakeStore();
 	const sessions = createSessions(store);
 	t.after(() => sessions.close());
-	sessions.open('/', 'pid', socketOf('sid'));
-	const session = sessions.find('/', 'sid');
-	assert.ok(session);
-	void sessions.join(session, ['sid', 'a']);
+	const session = openSent(sessions, 'sid');
+	void sessions.join(session, ['a']);
 	assert.equal(sessions.barrier(), undefined, 'nobody can come back to what was never saved');
 	await sessions.flush();
 	const joined = sessions.join(session, ['b']);
@@ -181,12 +194,8 @@ test('who leaves for good is removed, who may come back is released, and a sessi
 	const store = fakeStore();
 	const lost: string[] = [];
 	const sessions = createSessions(store, () => lost.push('lost'));
-	for (const name of ['a', 'b', 'c']) {
-		sessions.open('/', `pid-${name}`, socketOf(name));
-	}
+	const [a, b, c] = [openSent(sessions, 'a'), openSent(sessions, 'b'), openSent(sessions, 'c')];
 	await sessions.flush();
-	const [a, b] = [sessions.find('/', 'a'), sessions.find('/', 'b')];
-	assert.ok(a && b);
 	sessions.release(a);
 	sessions.remove(b);
 	sessions.remove(b);
@@ -200,8 +209,6 @@ test('who leaves for good is removed, who may come back is released, and a sessi
 	);
 	assert.equal(sessions.find('/', 'a'), undefined);
 	store.owned = false;
-	const c = sessions.find('/', 'c');
-	assert.ok(c);
 	void sessions.join(c, ['x']);
 	await sessions.flush();
 	assert.deepEqual(lost, ['lost']);
@@ -223,10 +230,8 @@ test('sessions abandoned while a write is under way leave nothing behind that la
 	};
 	const sessions = createSessions(store);
 	t.after(() => sessions.close());
-	sessions.open('/', 'pid', socketOf('sid'));
+	const session = openSent(sessions, 'sid');
 	await answerAll(sessions.flush());
-	const session = sessions.find('/', 'sid');
-	assert.ok(session);
 	void sessions.join(session, ['a']);
 	const flushed = sessions.flush();
 	assert.ok(sessions.barrier());
@@ -235,12 +240,158 @@ test('sessions abandoned while a write is under way leave nothing behind that la
 	await answerAll(flushed);
 	assert.equal(sessions.barrier(), undefined, 'the answer to a write of an abandoned session settles nothing');
 
-	sessions.open('/', 'pid-2', socketOf('sid-2'));
+	const next = openSent(sessions, 'sid-2');
 	await answerAll(sessions.flush());
-	const next = sessions.find('/', 'sid-2');
-	assert.ok(next);
 	void sessions.join(next, ['a']);
 	assert.ok(sessions.barrier(), 'a join is waited for again');
 	await answerAll(sessions.flush());
+	assert.equal(sessions.barrier(), undefined);
+});
+
+const pidsOf = (writes: readonly SessionWrite[]): string[] => writes.map(({ pid }) => pid).toSorted();
+
+test('nothing is written of a client that was sent nothing: not when it joins, changes its data, goes, or goes for good', async (t) => {
+	const store = fakeStore();
+	const sessions = createSessions(store);
+	t.after(() => sessions.close());
+	const [a, b] = [open(sessions, 'a', ['hall']), open(sessions, 'b')];
+	void sessions.leave(a, 'hall');
+	sessions.noteOutside('/', true);
+	await sessions.flush();
+	sessions.release(a);
+	sessions.remove(b);
+	await sessions.flush();
+	assert.deepEqual(store.written, []);
+});
+
+test('a message makes those sessions saved that it is the first one for: by their own room, a room that they are in, or the namespace', async (t) => {
+	const store = fakeStore();
+	const sessions = createSessions(store);
+	t.after(() => sessions.close());
+	const saved = async (rooms: readonly string[], nsp = '/'): Promise<string[]> => {
+		store.written.length = 0;
+		sessions.noteSent(nsp, new Set(rooms));
+		await sessions.flush();
+		return pidsOf(store.written);
+	};
+	open(sessions, 'a', ['hall']);
+	const b = open(sessions, 'b', ['hall', 'lobby']);
+	open(sessions, 'c');
+	const d = open(sessions, 'd', ['hall']);
+	open(sessions, 'e', ['hall']);
+	void sessions.leave(d, 'hall');
+	sessions.remove(b);
+	assert.deepEqual(await saved([], '/other'), []);
+	assert.deepEqual(await saved(['nobody', 'lobby']), []);
+	assert.deepEqual(await saved(['c']), ['pid-c']);
+	assert.deepEqual(await saved(['hall', 'a']), ['pid-a', 'pid-e']);
+	assert.deepEqual(await saved([]), ['pid-d']);
+	assert.deepEqual(await saved([]), [], 'who is saved is not saved again');
+});
+
+test('a client that goes before its first save is released all the same; one that goes for good leaves nothing to remove', async (t) => {
+	const store = fakeStore();
+	const sessions = createSessions(store);
+	t.after(() => sessions.close());
+	const [a, b] = [openSent(sessions, 'a'), openSent(sessions, 'b')];
+	sessions.release(a);
+	sessions.remove(b);
+	await sessions.flush();
+	assert.deepEqual(
+		store.written.map(({ kind, pid }) => [kind, pid]),
+		[['release', 'pid-a']],
+	);
+});
+
+test('a join beside the first message is in the first record; one while that is under way holds delivery', async (t) => {
+	const store = fakeStore();
+	const sessions = createSessions(store);
+	t.after(() => sessions.close());
+	const roomsOf = (write: SessionWrite | undefined): string[] | undefined =>
+		write?.kind === 'save' ? decodeRecord(write.record)?.stays.map(({ room }) => room) : undefined;
+	const session = openSent(sessions, 'sid');
+	void sessions.join(session, ['beside']);
+	assert.equal(sessions.barrier(), undefined);
+	const answer = Promise.withResolvers<void>();
+	const { write } = store;
+	store.write = async (...args) => {
+		await answer.promise;
+		return write(...args);
+	};
+	const flushed = sessions.flush();
+	await new Promise(setImmediate);
+	void sessions.join(session, ['later']);
+	assert.ok(sessions.barrier());
+	answer.resolve();
+	await flushed;
+	assert.equal(sessions.barrier(), undefined);
+	assert.deepEqual(store.written.map(roomsOf), [
+		['sid', 'beside'],
+		['sid', 'beside', 'later'],
+	]);
+});
+
+test('the first message of many: their saves are paced, and what others wait for goes between', async (t) => {
+	t.mock.timers.enable({ apis: ['setTimeout'] });
+	const store = fakeStore();
+	const batches: SessionWrite[][] = [];
+	const { write } = store;
+	store.write = (writes, epoch) => {
+		batches.push([...writes]);
+		return write(writes, epoch);
+	};
+	const sessions = createSessions(store);
+	t.after(() => sessions.close());
+	const known = openSent(sessions, 'known');
+	const leaving = openSent(sessions, 'leaving');
+	await sessions.flush();
+	const count = 900;
+	for (let i = 0; i < count; i++) {
+		open(sessions, `n${i}`);
+	}
+	sessions.noteSent('/', new Set());
+	await sessions.flush();
+	await sessions.flush();
+	assert.deepEqual(
+		batches.map(({ length }) => length),
+		[2, 200],
+	);
+	void sessions.join(known, ['a']);
+	sessions.release(leaving);
+	await sessions.flush();
+	assert.deepEqual(pidsOf(batches[2] ?? []), ['pid-known', 'pid-leaving']);
+	assert.equal(sessions.barrier(), undefined);
+	batches.length = 0;
+	for (let pause = 0; pause < 4; pause++) {
+		void sessions.join(known, [`room ${pause}`]);
+		t.mock.timers.tick(60_000);
+		await sessions.flush();
+		assert.equal(batches[pause]?.[0]?.pid, 'pid-known');
+	}
+	assert.deepEqual(
+		batches.map(({ length }) => length),
+		[200, 200, 200, 104],
+	);
+	assert.equal(new Set(store.written.map(({ pid }) => pid)).size, count + 2);
+});
+
+test('a join that delivery waits for is saved before what changed without anyone waiting', async (t) => {
+	const store = fakeStore();
+	const sessions = createSessions(store);
+	t.after(() => sessions.close());
+	const opened: LiveSession[] = [];
+	for (let i = 0; i < 300; i++) {
+		opened.push(openSent(sessions, `n${i}`));
+		if (i % 100 === 99) {
+			await sessions.flush();
+		}
+	}
+	sessions.noteOutside('/', true);
+	store.written.length = 0;
+	const last = opened.at(-1);
+	assert.ok(last);
+	void sessions.join(last, ['a']);
+	await sessions.flush();
+	assert.equal(store.written[0]?.pid, 'pid-n299');
 	assert.equal(sessions.barrier(), undefined);
 });
