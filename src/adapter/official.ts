@@ -19,7 +19,16 @@ export interface OfficialAdapter extends Omit<Adapter, 'nsp' | 'addAll' | 'del' 
 	broadcast(packet: { type: number; data: unknown[]; id?: number }, opts: BroadcastOptions): void;
 	restoreSession(pid: string, offset: string): Promise<Session | null>;
 	serverSideEmit(packet: unknown[]): Promise<unknown>;
+	/** Who waits for the acknowledgements of a broadcast, by request. */
+	readonly ackRequests: Map<string, unknown>;
+	/** Of a broadcast that wants acknowledgements. */
+	publish(message: { readonly type: ClusterMessage['type']; readonly data: { readonly requestId?: string } }): void;
 	publishAndReturnOffset(message: OutgoingMessage): Promise<string>;
+	/** Encodes a message that is complete, and sends it: by the stream, or a request by pub/sub. */
+	doPublish(message: ClusterMessage): Promise<string>;
+	doPublishResponse(requester: string, response: ClusterResponse): Promise<void>;
+	/** The four fields of an entry; `data` is JSON, or MessagePack in base64 if there is anything binary. */
+	encode(message: ClusterMessage): { readonly uid: string; readonly nsp: string; readonly type: string; readonly data?: string };
 	publishResponse(requester: string, response: OutgoingResponse): void;
 	onMessage(message: ClusterMessage, offset?: string): void;
 	onResponse(response: ClusterResponse): void;
@@ -30,7 +39,7 @@ export type RecoverableSocket = Pick<Socket, 'id' | 'data' | 'conn' | 'recovered
 
 export type OfficialFactory = (nsp: Namespace) => OfficialAdapter;
 
-export function createOfficialFactory(port: StreamPort, keys: RedisKeys): OfficialFactory {
+export function createOfficialFactory(port: StreamPort, keys: Pick<RedisKeys, 'stream' | 'channels'>): OfficialFactory {
 	const create: (nsp: Namespace) => unknown = createAdapter(port, { streamName: keys.stream, channelPrefix: keys.channels });
 	return (nsp) => create(nsp) as OfficialAdapter;
 }
