@@ -10,7 +10,7 @@ import { type EntryFields, formatRooms, isJson, type ParsedEntry, parseEntry } f
 import { STREAM_START } from '../stream/offset.ts';
 import { Deliveries } from './dispatch/deliveries.ts';
 import type { FleetAdapter, FleetAdapterDeps } from './fleet-adapter.ts';
-import { LocalNamespace, leaveOutRecovery, replacePublishing, replaceRequests } from './namespace.ts';
+import { LocalNamespace, replacePublishing, replaceRequests } from './namespace.ts';
 import { createOfficialFactory, type OfficialAdapter, type OutgoingMessage } from './official.ts';
 import type { StreamPort } from './official-port.ts';
 import { parsePayload } from './payload.ts';
@@ -112,7 +112,6 @@ class InPodFleet implements FleetAdapter {
 			},
 		});
 		replaceRequests(adapter, requests);
-		leaveOutRecovery(adapter);
 		this.#replaceCarrier(adapter);
 		const close = adapter.close.bind(adapter);
 		adapter.close = () => {

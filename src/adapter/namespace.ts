@@ -47,8 +47,6 @@ export function hardenNamespace(adapter: OfficialAdapter, deps: NamespaceDeps): 
 	replaceRequests(adapter, deps.requests);
 	if (deps.sessions && deps.recovery) {
 		replaceRooms(adapter, deps.sessions, deps.recovery);
-	} else {
-		leaveOutRecovery(adapter);
 	}
 	const close = adapter.close.bind(adapter);
 	adapter.close = () => {
@@ -214,12 +212,6 @@ export function replaceRequests(adapter: OfficialAdapter, requests: Requests): v
 	adapter.publishResponse = (requester, response) => {
 		requests.guard(() => publishResponse.call(adapter, requester, response));
 	};
-}
-
-/** Should the program ask Socket.IO for recovery that its fleet does not have: nothing is saved, and every client that comes back is new. */
-export function leaveOutRecovery(adapter: OfficialAdapter): void {
-	adapter.persistSession = () => undefined;
-	adapter.restoreSession = () => Promise.resolve(null);
 }
 
 /** Sessions follow the rooms of their client, and a client that comes back gets what it missed once its middlewares have passed. */

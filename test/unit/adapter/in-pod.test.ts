@@ -22,7 +22,7 @@ async function startWorker(t: TestContext, pod: FakePod, slot: number): Promise<
 	const deps = { config, redis: undefined, metrics, log: createSilentLogger(), owner: { pod: 'AAAA', slot } };
 	const fleet = await createFleetAdapter({ ...deps, bus: pod.connect(slot) });
 	t.after(() => fleet.close());
-	return { io: new Server({ adapter: fleet.adapter, connectionStateRecovery: {} }), metrics };
+	return { io: new Server({ adapter: fleet.adapter }), metrics };
 }
 
 async function startTwo(t: TestContext): Promise<{ readonly pod: FakePod; readonly first: Worker; readonly last: Worker }> {
@@ -196,13 +196,6 @@ test('a sibling that is silent for four heartbeats is left out, until it is hear
 	pod.thaw(1);
 	t.mock.timers.tick(5000);
 	assert.equal(await count(), 2);
-});
-
-test('a program that asks for recovery all the same: nothing is saved, and nobody recovered', async (t) => {
-	const { first } = await startTwo(t);
-	const { adapter } = first.io.of('/');
-	adapter.persistSession({ sid: 's', pid: 'p', rooms: [], data: {} });
-	assert.equal(await adapter.restoreSession('p', '1-0'), null);
 });
 
 /** Servers are counted before they are asked. */
