@@ -2,7 +2,7 @@
 import type { ServerOptions } from 'socket.io';
 import type { Config } from '../config/schema.ts';
 import type { FleetAdapter, FleetAdapterDeps } from './fleet-adapter.ts';
-import { createInPodHub } from './in-pod.ts';
+import { createInPodFleet } from './in-pod.ts';
 
 export type { FleetAdapter, FleetAdapterDeps } from './fleet-adapter.ts';
 
@@ -23,23 +23,8 @@ export function buildRecoveryOptions(config: Config): Pick<ServerOptions, 'conne
 /** The Redis side is loaded only where there is Redis: a worker without it is 10 MB smaller. */
 export async function createFleetAdapter(deps: FleetAdapterDeps): Promise<FleetAdapter> {
 	if (deps.redis === undefined) {
-		return createInPodAdapter(deps);
+		return createInPodFleet(deps);
 	}
 	const { createStreamFleet } = await import('./stream-adapter.ts');
 	return createStreamFleet(deps, deps.redis);
-}
-
-function createInPodAdapter({ bus, log }: FleetAdapterDeps): FleetAdapter {
-	const hub = createInPodHub(bus, log);
-	return {
-		// Socket.IO calls it with `new`, which an arrow function refuses.
-		adapter: function adapterOf(nsp) {
-			return hub.create(nsp);
-		},
-		attach: () => undefined,
-		start: () => Promise.resolve(),
-		setDelivery: () => undefined,
-		reasons: () => [],
-		close: () => hub.close(),
-	};
 }

@@ -1,148 +1,196 @@
 /**
- * The adapter of a pod without Redis: the workers' namespaces exchange messages over the bus between them.
- * No recovery: nothing is kept. The bus never goes through the primary.
+ * The adapter of a pod without Redis, put together. It differs from the one over Redis in its carrier, which is the bus between the
+ * workers and never the primary, in that a worker's own clients get its messages at once, and in that nothing is kept: no recovery.
  */
-import { deserialize, serialize } from 'node:v8';
-import type { Namespace } from 'socket.io';
-import { ClusterAdapterWithHeartbeat, type ClusterMessage, type ClusterResponse } from 'socket.io-adapter';
-import { messageOf } from '../base/errors.ts';
-import type { Closable } from '../base/lifecycle.ts';
-import type { Logger } from '../base/log.ts';
-import type { Bus } from '../ipc/bus.ts';
-import { ADAPTER_CLOSE } from '../stream/protocol.ts';
+import { decode, encode } from '@msgpack/msgpack';
+import type { Namespace, Server } from 'socket.io';
+import type { Adapter, ClusterMessage } from 'socket.io-adapter';
+import { Lifecycle } from '../base/lifecycle.ts';
+import { type EntryFields, formatRooms, isJson, type ParsedEntry, parseEntry } from '../stream/entry.ts';
+import { STREAM_START } from '../stream/offset.ts';
+import { LocalNamespaces } from './dispatch/namespaces.ts';
+import type { FleetAdapter, FleetAdapterDeps } from './fleet-adapter.ts';
+import { replacePublishing, replaceRequests, SocketIoNamespace } from './namespace.ts';
+import { createOfficialFactory, encodeMessage, type OfficialAdapter } from './official.ts';
+import type { StreamPort } from './official-port.ts';
+import { parsePayload } from './payload.ts';
+import { Requests } from './servers/requests.ts';
+import { Siblings } from './servers/siblings.ts';
+import type { Room } from './sessions/record.ts';
+import { SlowConsumers } from './slow-consumers.ts';
 
-const TOPIC = 'adapter';
-/** Who holds the other end of a dead connection is known at once from the bus; the heartbeat only catches a worker that hangs. */
-const HEARTBEAT_EVERY_MS = 5000;
-const HEARTBEAT_TIMEOUT_MS = 15_000;
+/** Messages as they would stand on the stream. */
+const ENTRIES = 'entries';
+/** Questions and answers as they would go by pub/sub. */
+const REQUESTS = 'requests';
+const TELL_EVERY_MS = 1000;
 
-export interface InPodHub extends Closable {
-	create(nsp: Namespace): ClusterAdapterWithHeartbeat;
+/** The official adapter encodes; there is nothing that it could read, publish or subscribe to. */
+const NO_REDIS: StreamPort = {
+	options: {},
+	duplicate: () => NO_REDIS,
+	on: () => undefined,
+	xread: () => new Promise<never>(() => undefined),
+	subscribe: () => undefined,
+	publish: () => Promise.resolve(0),
+	disconnect: () => undefined,
+};
+
+export function createInPodFleet(deps: FleetAdapterDeps): FleetAdapter {
+	return new InPodFleet(deps);
 }
 
-/** One hub for each worker: a single listener on the bus, dispatching by namespace. */
-export function createInPodHub(bus: Bus, log: Logger): InPodHub {
-	return new Hub(bus, log);
-}
+class InPodFleet implements FleetAdapter {
+	readonly adapter: (nsp: Namespace) => Adapter;
+	readonly #deps: FleetAdapterDeps;
+	readonly #parts: Lifecycle;
+	readonly #namespaces: LocalNamespaces;
+	readonly #siblings: Siblings;
+	readonly #slowConsumers: SlowConsumers;
+	readonly #adapters = new Map<string, { readonly adapter: OfficialAdapter; readonly requests: Requests }>();
 
-class Hub implements InPodHub {
-	readonly #bus: Bus;
-	readonly #log: Logger;
-	readonly #adapters = new Map<string, InPodAdapter>();
-	#closed = false;
-
-	constructor(bus: Bus, log: Logger) {
-		this.#bus = bus;
-		this.#log = log;
-		bus.on(TOPIC, (from, payload) => this.#onPayload(from, payload));
-		bus.onPeer((slot, up) => this.#onPeer(slot, up));
+	constructor(deps: FleetAdapterDeps) {
+		const { bus, config, metrics, log, owner } = deps;
+		this.#deps = deps;
+		this.#parts = new Lifecycle(log);
+		this.#namespaces = new LocalNamespaces(metrics, log);
+		const timer = setInterval(() => this.#namespaces.counters.tell(), TELL_EVERY_MS).unref();
+		this.#parts.add('counters', { close: () => clearInterval(timer) });
+		this.#slowConsumers = this.#parts.add('slow consumers', new SlowConsumers({ maxBufferedBytes: config.maxBufferedBytes, metrics, log }));
+		this.#siblings = this.#parts.add('siblings', new Siblings(bus, owner.pod));
+		this.#siblings.onLeft((name, nodes) => this.#onLeft(name, nodes));
+		this.#parts.add('namespaces', { close: () => this.#closeAll() });
+		bus.on(ENTRIES, (_from, payload) => this.#onEntry(payload));
+		bus.on(REQUESTS, (from, payload) => this.#onRequest(from, payload));
+		const factory = createOfficialFactory(NO_REDIS, { stream: '', channels: '' });
+		const create = (nsp: Namespace): Adapter => this.#createNamespace(factory(nsp));
+		// Socket.IO calls it with `new`, which an arrow function refuses.
+		this.adapter = function adapterOf(nsp: Namespace) {
+			return create(nsp);
+		};
 	}
 
-	create(nsp: Namespace): InPodAdapter {
-		const adapter = new InPodAdapter(nsp, {
-			broadcast: (message) => this.#bus.broadcast(TOPIC, encode(message)),
-			send: (slot, message) => this.#bus.send(slot, TOPIC, encode(message)),
-			onClose: () => this.#adapters.delete(nsp.name),
-		});
-		this.#adapters.set(nsp.name, adapter);
-		return adapter;
+	attach(io: Server): void {
+		this.#slowConsumers.watch(io);
 	}
 
-	close(): void {
-		this.#closed = true;
-		for (const adapter of [...this.#adapters.values()]) {
-			adapter.close();
-		}
-	}
-
-	#onPayload(from: number, payload: Buffer): void {
-		if (this.#closed) {
-			return;
-		}
-		let message: ClusterMessage | ClusterResponse;
-		try {
-			message = deserialize(payload) as ClusterMessage | ClusterResponse;
-		} catch (error) {
-			this.#log.error({ from, err: messageOf(error) }, 'a message of a sibling worker cannot be read');
-			return;
-		}
-		this.#adapters.get(message.nsp)?.receive(from, message);
-	}
-
-	#onPeer(slot: number, up: boolean): void {
-		for (const adapter of this.#adapters.values()) {
-			if (up) {
-				// The new one has heard nobody yet, and nobody it: both must count before the first fetchSockets().
-				adapter.init();
-			} else {
-				adapter.forgetSlot(slot);
-			}
-		}
-	}
-}
-
-/**
- * `v8.serialize` and not MessagePack: it is in Node, it keeps `undefined`, Dates, Maps, BigInts and typed arrays as a client of the
- * same worker would be sent them, and it takes cycles. Functions it refuses; those are taken out as JSON takes them out.
- */
-function encode(message: ClusterMessage | ClusterResponse): Buffer {
-	try {
-		return serialize(message);
-	} catch {
-		return serialize(JSON.parse(JSON.stringify(message, dropBigInt)));
-	}
-}
-
-function dropBigInt(_key: string, value: unknown): unknown {
-	return typeof value === 'bigint' ? undefined : value;
-}
-
-interface HubLink {
-	broadcast(message: ClusterMessage): void;
-	send(slot: number, message: ClusterResponse): void;
-	onClose(): void;
-}
-
-class InPodAdapter extends ClusterAdapterWithHeartbeat {
-	readonly #link: HubLink;
-	/** Which worker holds a node, to answer it alone and to forget it when that worker dies. */
-	readonly #slotOf = new Map<string, number>();
-
-	constructor(nsp: Namespace, link: HubLink) {
-		super(nsp, { heartbeatInterval: HEARTBEAT_EVERY_MS, heartbeatTimeout: HEARTBEAT_TIMEOUT_MS });
-		this.#link = link;
-	}
-
-	override close(): void {
-		super.close();
-		this.#link.onClose();
-	}
-
-	receive(from: number, message: ClusterMessage | ClusterResponse): void {
-		this.#slotOf.set(message.uid, from);
-		this.onMessage(message as ClusterMessage);
-	}
-
-	forgetSlot(slot: number): void {
-		for (const [uid, holder] of this.#slotOf) {
-			if (holder === slot) {
-				this.#slotOf.delete(uid);
-				// The base class removes a node, and resolves what waited for it, when it hears that node's farewell.
-				this.onMessage({ uid, nsp: this.nsp.name, type: ADAPTER_CLOSE });
-			}
-		}
-	}
-
-	protected override doPublish(message: ClusterMessage): Promise<string> {
-		this.#link.broadcast(message);
-		return Promise.resolve('');
-	}
-
-	protected override doPublishResponse(requesterUid: string, response: ClusterResponse): Promise<void> {
-		const slot = this.#slotOf.get(requesterUid);
-		if (slot !== undefined) {
-			this.#link.send(slot, response);
-		}
+	start(): Promise<void> {
 		return Promise.resolve();
 	}
+
+	setDelivery(): void {
+		// There is one way only.
+	}
+
+	reasons(): readonly string[] {
+		return [];
+	}
+
+	close(): Promise<void> {
+		return this.#parts.close();
+	}
+
+	#createNamespace(adapter: OfficialAdapter): Adapter {
+		const { bus, metrics, log } = this.#deps;
+		const { name } = adapter.nsp;
+		const local = new SocketIoNamespace(adapter, { recovery: undefined, sessions: undefined, onLost: () => undefined });
+		const requests = new Requests({
+			adapter,
+			members: this.#siblings,
+			metrics,
+			log,
+			countServers: () => Promise.resolve(1 + this.#siblings.nodesOf(name).size),
+		});
+		replacePublishing(adapter, {
+			deliver: (packet, opts) => local.broadcast(packet, opts, ''),
+			publish: (message, opts, deliverHere) => {
+				const fields = encodeMessage(adapter, message);
+				bus.broadcast(ENTRIES, buildFrame(fields, [...opts.rooms]));
+				if (isJson(fields.data)) {
+					deliverHere();
+				} else {
+					// MessagePack changes some values, and all clients are sent the same.
+					this.#namespaces.deliverOutside(fields, '');
+				}
+			},
+		});
+		replaceRequests(adapter, requests);
+		this.#replaceCarrier(adapter);
+		const close = adapter.close.bind(adapter);
+		adapter.close = () => {
+			this.#adapters.delete(name);
+			this.#namespaces.remove(name);
+			this.#siblings.unregister(name);
+			requests.close();
+			return close();
+		};
+		this.#adapters.set(name, { adapter, requests });
+		this.#namespaces.add(name, local);
+		this.#siblings.register(name, adapter.uid);
+		return adapter as unknown as Adapter;
+	}
+
+	/** What the official adapter publishes itself are requests and answers to them. */
+	#replaceCarrier(adapter: OfficialAdapter): void {
+		const { bus } = this.#deps;
+		adapter.doPublish = (request) => {
+			bus.broadcast(REQUESTS, encode(request));
+			return Promise.resolve('');
+		};
+		adapter.doPublishResponse = (requester, response) => {
+			const payload = encode(response);
+			const slot = this.#siblings.slotOf(adapter.nsp.name, requester);
+			if (slot !== undefined) {
+				bus.send(slot, REQUESTS, payload);
+			}
+			return Promise.resolve();
+		};
+	}
+
+	#onEntry(payload: Buffer): void {
+		const parsed = parseFrame(payload);
+		if (parsed?.kind === 'entry') {
+			this.#namespaces.deliver(parsed.entry);
+		} else {
+			this.#namespaces.counters.quarantine(STREAM_START, parsed?.reason ?? 'undecodable');
+		}
+	}
+
+	/** Listeners of the application run in it. */
+	#onRequest(from: number, payload: Buffer): void {
+		try {
+			const message = decode(payload) as ClusterMessage;
+			this.#adapters.get(message.nsp)?.adapter.onMessage(message);
+		} catch (error) {
+			this.#namespaces.counters.drop('failed');
+			this.#deps.log.error({ err: error, from }, 'a request of a sibling worker failed');
+		}
+	}
+
+	#onLeft(worker: string, nodes: ReadonlyMap<string, string>): void {
+		for (const [nsp, uid] of nodes) {
+			const found = this.#adapters.get(nsp);
+			found?.requests.forget(uid, 'gone');
+			// For presence: its sockets are not in fetchSockets() any more.
+			found?.adapter.emit('worker-left', worker);
+		}
+	}
+
+	#closeAll(): void {
+		for (const { adapter } of [...this.#adapters.values()]) {
+			void adapter.close();
+		}
+	}
+}
+
+/** A line of JSON, and `data` as it is: most messages are for rooms that are elsewhere, and are dropped by what the line says. */
+function buildFrame({ uid, nsp, type, data }: EntryFields, rooms: readonly Room[]): Buffer {
+	return Buffer.from(`${JSON.stringify({ uid, nsp, type: String(type), to: formatRooms(rooms) })}\n${data}`);
+}
+
+/** Read as an entry of the stream is. */
+function parseFrame(payload: Buffer): ParsedEntry | undefined {
+	const end = payload.indexOf('\n');
+	const head = parsePayload(payload.subarray(0, end));
+	return head && parseEntry([STREAM_START, [...Object.entries(head).flat(), 'data', payload.toString('utf8', end + 1)]]);
 }

@@ -32,9 +32,13 @@ export interface NamespaceDeps {
 
 /** Replaces methods of `adapter` in place; what arrives for the namespace is given to what this answers. */
 export function hardenNamespace(adapter: OfficialAdapter, deps: NamespaceDeps): LocalNamespace {
-	const namespace = new StreamNamespace(adapter, deps);
-	replacePublishing(adapter, deps, namespace);
-	replaceRequests(adapter, deps);
+	const namespace = new SocketIoNamespace(adapter, deps);
+	// Messages to other servers go on the log, and reach the sockets here when they come back from it.
+	replacePublishing(adapter, {
+		deliver: (packet, opts) => namespace.broadcast(packet, opts, deps.position.cursor ?? ''),
+		publish: (message, opts) => deps.outbox.publish(encodeMessage(adapter, message), [...opts.rooms]),
+	});
+	replaceRequests(adapter, deps.requests);
 	replaceRooms(adapter, deps);
 	if (deps.sessions && deps.recovery) {
 		replaceSessions(adapter, deps.sessions, deps.recovery);
@@ -67,11 +71,11 @@ function replaceRooms(adapter: OfficialAdapter, { delivery }: NamespaceDeps): vo
 }
 
 /** Hands messages to the sockets of this worker; never publishes. */
-class StreamNamespace implements LocalNamespace {
+export class SocketIoNamespace implements LocalNamespace {
 	readonly #adapter: OfficialAdapter;
-	readonly #deps: NamespaceDeps;
+	readonly #deps: Pick<NamespaceDeps, 'recovery' | 'sessions' | 'onLost'>;
 
-	constructor(adapter: OfficialAdapter, deps: NamespaceDeps) {
+	constructor(adapter: OfficialAdapter, deps: Pick<NamespaceDeps, 'recovery' | 'sessions' | 'onLost'>) {
 		this.#adapter = adapter;
 		this.#deps = deps;
 	}
@@ -142,45 +146,67 @@ function toOptions(target: EntryTarget): BroadcastOptions {
 	return { rooms: new Set(target.rooms), except: new Set(target.except), flags: target.flags };
 }
 
-/** Messages to other servers go on the stream, and reach the sockets here when they come back from it. */
-function replacePublishing(adapter: OfficialAdapter, { outbox, position }: NamespaceDeps, local: StreamNamespace): void {
-	const publish = (opts: BroadcastOptions, message: OutgoingMessage): void => {
-		// Encoding what cannot be encoded throws here, at the caller, as it does without a cluster.
-		outbox.publish(encodeMessage(adapter, message), [...opts.rooms]);
-	};
-	const encodeOptions = ({ rooms, except, flags }: BroadcastOptions) => ({ rooms: [...rooms], except: [...(except ?? [])], flags });
+export interface Publishing {
+	/** Hands a packet to the sockets of this worker. */
+	deliver(packet: EventPacket, opts: BroadcastOptions): void;
+	/** Takes a message to the other servers; `deliverHere` is what it does in this worker. What cannot be encoded throws. */
+	publish(message: OutgoingMessage, opts: BroadcastOptions, deliverHere: () => void): void;
+}
 
-	adapter.broadcast = (packet, opts) => {
-		if (opts.flags?.local) {
-			local.broadcast(packet, opts, position.cursor ?? '');
-			return;
+/**
+ * What the official adapter does in asynchronous methods is done at once: what cannot be encoded throws at the caller, as it does
+ * without a cluster, and not where nobody can catch it.
+ */
+export function replacePublishing(adapter: OfficialAdapter, { deliver, publish }: Publishing): void {
+	const { addSockets, delSockets, disconnectSockets } = Adapter.prototype;
+	const send = (opts: BroadcastOptions, build: () => OutgoingMessage, deliverHere: () => void): void =>
+		opts.flags?.local ? deliverHere() : publish(build(), opts, deliverHere);
+
+	adapter.broadcast = (packet, opts) =>
+		send(
+			opts,
+			() => ({ type: BROADCAST, data: { packet, opts: encodeOptions(opts) } }),
+			() => deliver(packet, opts),
+		);
+	adapter.addSockets = (opts, rooms) =>
+		send(
+			opts,
+			() => ({ type: SOCKETS_JOIN, data: { opts: encodeOptions(opts), rooms } }),
+			() => addSockets.call(adapter, opts, rooms),
+		);
+	adapter.delSockets = (opts, rooms) =>
+		send(
+			opts,
+			() => ({ type: SOCKETS_LEAVE, data: { opts: encodeOptions(opts), rooms } }),
+			() => delSockets.call(adapter, opts, rooms),
+		);
+	adapter.disconnectSockets = (opts, close) =>
+		send(
+			opts,
+			() => ({ type: DISCONNECT_SOCKETS, data: { opts: encodeOptions(opts), close } }),
+			() => disconnectSockets.call(adapter, opts, close),
+		);
+	forgetFailedQuestions(adapter);
+}
+
+function encodeOptions({ rooms, except, flags }: BroadcastOptions): object {
+	return { rooms: [...rooms], except: [...(except ?? [])], flags };
+}
+
+/** The official adapter notes who waits for acknowledgements before it encodes the message; it would never forget one that throws. */
+function forgetFailedQuestions(adapter: OfficialAdapter): void {
+	const { publish } = adapter;
+	adapter.publish = (message) => {
+		try {
+			publish.call(adapter, message);
+		} catch (error) {
+			adapter.ackRequests.delete(message.data.requestId ?? '');
+			throw error;
 		}
-		publish(opts, { type: BROADCAST, data: { packet, opts: encodeOptions(opts) } });
-	};
-	adapter.addSockets = (opts, rooms) => {
-		if (opts.flags?.local) {
-			Adapter.prototype.addSockets.call(adapter, opts, rooms);
-			return;
-		}
-		publish(opts, { type: SOCKETS_JOIN, data: { opts: encodeOptions(opts), rooms } });
-	};
-	adapter.delSockets = (opts, rooms) => {
-		if (opts.flags?.local) {
-			Adapter.prototype.delSockets.call(adapter, opts, rooms);
-			return;
-		}
-		publish(opts, { type: SOCKETS_LEAVE, data: { opts: encodeOptions(opts), rooms } });
-	};
-	adapter.disconnectSockets = (opts, close) => {
-		if (opts.flags?.local) {
-			Adapter.prototype.disconnectSockets.call(adapter, opts, close);
-			return;
-		}
-		publish(opts, { type: DISCONNECT_SOCKETS, data: { opts: encodeOptions(opts), close } });
 	};
 }
 
-function replaceRequests(adapter: OfficialAdapter, { requests }: NamespaceDeps): void {
+export function replaceRequests(adapter: OfficialAdapter, requests: Requests): void {
 	const { onMessage, onResponse, publishResponse } = adapter;
 	adapter.serverCount = () => requests.serverCount();
 	adapter.fetchSockets = (opts) => requests.fetchSockets(opts);

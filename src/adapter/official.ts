@@ -20,8 +20,15 @@ export interface OfficialAdapter extends Omit<Adapter, 'nsp' | 'addAll' | 'del' 
 	broadcast(packet: { type: number; data: unknown[]; id?: number }, opts: BroadcastOptions): void;
 	restoreSession(pid: string, offset: string): Promise<Session | null>;
 	serverSideEmit(packet: unknown[]): Promise<unknown>;
+	/** Who waits for the acknowledgements of a broadcast, by request. */
+	readonly ackRequests: Map<string, unknown>;
+	/** Of a broadcast that wants acknowledgements. */
+	publish(message: { readonly type: ClusterMessage['type']; readonly data: { readonly requestId?: string } }): void;
 	publishAndReturnOffset(message: OutgoingMessage): Promise<string>;
-	/** The fields of an entry; throws when the data cannot be encoded. */
+	/** Encodes a message that is complete, and sends it: by the stream, or a request by pub/sub. */
+	doPublish(message: ClusterMessage): Promise<string>;
+	doPublishResponse(requester: string, response: ClusterResponse): Promise<void>;
+	/** The four fields of an entry; `data` is JSON, or MessagePack in base64 if there is anything binary. Throws when it cannot be encoded. */
 	encode(message: OutgoingMessage & { readonly uid: string; readonly nsp: string }): { readonly data?: string };
 	publishResponse(requester: string, response: OutgoingResponse): void;
 	onMessage(message: ClusterMessage, offset?: string): void;
@@ -33,7 +40,7 @@ export type RecoverableSocket = Pick<Socket, 'id' | 'data' | 'conn' | 'handshake
 
 export type OfficialFactory = (nsp: Namespace) => OfficialAdapter;
 
-export function createOfficialFactory(port: StreamPort, keys: RedisKeys): OfficialFactory {
+export function createOfficialFactory(port: StreamPort, keys: Pick<RedisKeys, 'stream' | 'channels'>): OfficialFactory {
 	const create: (nsp: Namespace) => unknown = createAdapter(port, { streamName: keys.stream, channelPrefix: keys.channels });
 	return (nsp) => create(nsp) as OfficialAdapter;
 }

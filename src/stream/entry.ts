@@ -176,11 +176,16 @@ export type EntryMessage =
 	/** A type that official servers of other versions may put on the stream. */
 	| { readonly kind: 'other' };
 
+/** Whether `data` is JSON; otherwise it is MessagePack in base64. */
+export function isJson(data: string): boolean {
+	return data.startsWith('{');
+}
+
 /** Decodes and checks `data`. The reason is a metric label. */
 export function decodeEntry(entry: EntryFields): EntryMessage | { readonly kind: 'malformed'; readonly reason: string } {
 	let data: unknown;
 	try {
-		data = entry.data.startsWith('{') ? JSON.parse(entry.data) : decode(Buffer.from(entry.data, 'base64'));
+		data = isJson(entry.data) ? JSON.parse(entry.data) : decode(Buffer.from(entry.data, 'base64'));
 	} catch (error) {
 		return { kind: 'malformed', reason: messageOf(error).includes('__proto__') ? 'prototype_key' : 'undecodable' };
 	}

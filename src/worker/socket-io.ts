@@ -40,8 +40,10 @@ export function createSocketIo({ config, self, app, edges, adapter, metrics }: S
 
 /** Options of the application that are options of Socketfleet too lose: one place decides. */
 export function buildServerOptions(config: Config, app: AppDefinition): Partial<ServerOptions> {
+	// Where the fleet has no recovery, saving the session of a lost connection would end the worker.
+	const { connectionStateRecovery: _, ...own } = app.options ?? {};
 	return {
-		...app.options,
+		...own,
 		path: config.path,
 		pingInterval: config.pingIntervalMs,
 		pingTimeout: config.pingTimeoutMs,

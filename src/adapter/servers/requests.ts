@@ -3,6 +3,7 @@
  * that is not whole says who is missing. Official servers are asked and answered in their format.
  */
 import { randomBytes } from 'node:crypto';
+import { decode, encode } from '@msgpack/msgpack';
 import { Adapter, type BroadcastOptions, type ClusterResponse } from 'socket.io-adapter';
 import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
@@ -19,7 +20,7 @@ const UNKNOWN_SERVER = 'unknown';
 
 export interface RequestsDeps {
 	readonly adapter: OfficialAdapter;
-	readonly members: Members;
+	readonly members: Pick<Members, 'nodesOf'>;
 	readonly metrics: Metrics;
 	readonly log: Logger;
 	/** Connections that listen for requests of this namespace, ours included. */
@@ -68,15 +69,17 @@ export class Requests {
 		return withMissing([...local, ...answers.flat()], missing);
 	}
 
-	async serverSideEmit(packet: unknown[]): Promise<unknown> {
+	/** Not `async`: what cannot be encoded throws at the caller. Socket.IO awaits nothing here. */
+	serverSideEmit(packet: unknown[]): Promise<unknown> {
 		const callback = packet.at(-1);
 		if (typeof callback !== 'function') {
-			await this.#deps.adapter.publishAndReturnOffset({ type: SERVER_SIDE_EMIT, data: { packet } });
-			return undefined;
+			return this.#deps.adapter.publishAndReturnOffset({ type: SERVER_SIDE_EMIT, data: { packet } });
 		}
-		const { answers, missing } = await this.#ask(SERVER_SIDE_EMIT, { packet: packet.slice(0, -1) }, DEFAULT_TIMEOUT_MS);
-		callback(missing.length > 0 ? new PartialAnswerError(missing) : null, answers);
-		return undefined;
+		// As it is now: it is sent once the servers are counted.
+		const question = decode(encode(packet.slice(0, -1)));
+		return this.#ask(SERVER_SIDE_EMIT, { packet: question }, DEFAULT_TIMEOUT_MS).then(({ answers, missing }) =>
+			callback(missing.length > 0 ? new PartialAnswerError(missing) : null, answers),
+		);
 	}
 
 	/** Takes an answer to one of our questions; false when it belongs to something else. */

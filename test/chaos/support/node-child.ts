@@ -8,7 +8,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { createAdapter } from '@socket.io/redis-streams-adapter';
 import { Redis } from 'ioredis';
-import { Server } from 'socket.io';
+import { type Namespace, Server } from 'socket.io';
 import { buildRecoveryOptions, createFleetAdapter } from '../../../src/adapter/create.ts';
 import { missingOf, PartialAnswerError } from '../../../src/adapter/servers/partial-answer.ts';
 import { messageOf } from '../../../src/base/errors.ts';
@@ -17,6 +17,7 @@ import { loadConfig } from '../../../src/config/load.ts';
 import { createBus } from '../../../src/ipc/bus.ts';
 import { createMetrics, type Metrics } from '../../../src/metrics/registry.ts';
 import { createRedis } from '../../../src/redis/client.ts';
+import { isRefused, ODD_VALUES, type OddValue, type OddWay } from '../../support/odd-values.ts';
 import type { NodeSpec, Order, Reply } from './protocol.ts';
 
 const spec = JSON.parse(process.argv[2] ?? '{}') as NodeSpec;
@@ -33,6 +34,7 @@ for (const name of ['/', ...(spec.namespaces ?? [])]) {
 		setTimeout(() => next(token === 'expired' ? new Error('expired') : undefined), delayMs ?? 0);
 	});
 	nsp.on('question', (answer: (pod: string) => void) => answer(spec.pod ?? ''));
+	nsp.on('odd-question', (name: OddValue, answer: (value: unknown) => void) => answer(ODD_VALUES[name]()));
 	nsp.on('connection', (socket) => {
 		const { rooms = [] } = socket.handshake.auth as { rooms?: string[] };
 		if (!socket.recovered) {
@@ -46,6 +48,13 @@ for (const name of ['/', ...(spec.namespaces ?? [])]) {
 			socket.data.big = 1n;
 			socket.data.call = () => undefined;
 			answer();
+		});
+		socket.on('odd-answer', (name: OddValue, answer: (value: unknown) => void) => {
+			try {
+				answer(ODD_VALUES[name]());
+			} catch {
+				answer('refused');
+			}
 		});
 		socket.on('data', (answer: (data: object) => void) => answer({ kept: socket.data.kept }));
 		socket.on('rooms', (answer: (rooms: string[]) => void) => answer([...socket.rooms]));
@@ -104,18 +113,18 @@ async function carryOut({ what, nsp = '/', rooms = [], args = [] }: Order): Prom
 			return undefined;
 		case 'fetch': {
 			const sockets = await target.fetchSockets();
-			return { ids: sockets.map(({ id }) => id), missing: missingOf(sockets) };
+			return { ids: sockets.map(({ id }) => id), missing: missingOf(sockets), kept: sockets.map(({ data }) => data.kept) };
 		}
 		case 'ask':
-			return new Promise((resolve) => {
-				io.of(nsp).serverSideEmit('question', (error: Error | null, answers: string[]) =>
-					resolve({ answers, missing: error instanceof PartialAnswerError ? error.missing : [] }),
-				);
-			});
+			return ask(io.of(nsp), 'question');
+		case 'odd':
+			return isRefused(io.of(nsp), args[0] as OddWay, args[1] as OddValue);
+		case 'ask-odd':
+			return ask(io.of(nsp), 'odd-question', args[0]);
 		case 'servers':
 			return io.of(nsp).adapter.serverCount();
 		case 'metric':
-			return readMetric(String(args[0]));
+			return readMetric(String(args[0]), args[1] as Record<string, string> | undefined);
 		case 'cut':
 			// In a step of its own, as it happens to a server: what goes wrong there is nobody's to catch.
 			setImmediate(() => {
@@ -134,17 +143,27 @@ async function carryOut({ what, nsp = '/', rooms = [], args = [] }: Order): Prom
 	}
 }
 
+function ask(nsp: Namespace, question: string, ...args: unknown[]): Promise<unknown> {
+	return new Promise((resolve) => {
+		nsp.serverSideEmit(question, ...args, (error: Error | null, answers: string[]) =>
+			resolve({ answers, missing: error instanceof PartialAnswerError ? error.missing : [] }),
+		);
+	});
+}
+
 /** What nothing holds any more is not in the figures that follow. */
 function collectGarbage(): void {
 	setFlagsFromString('--expose-gc');
 	(runInNewContext('gc') as () => void)();
 }
 
-/** Sum over all labels. */
-async function readMetric(name: string): Promise<number> {
+/** Sum over all that have those labels. */
+async function readMetric(name: string, wanted: Readonly<Record<string, string>> = {}): Promise<number> {
 	const { own } = await metrics.snapshot();
-	const family = own.find((candidate) => candidate.name === name);
-	return (family?.samples ?? []).reduce((sum, { value }) => sum + value, 0);
+	const samples = own.find((candidate) => candidate.name === name)?.samples ?? [];
+	return samples
+		.filter(({ labels }) => Object.entries(wanted).every(([label, value]) => labels[label] === value))
+		.reduce((sum, { value }) => sum + value, 0);
 }
 
 async function createOurs(own: Metrics): Promise<{ io: Server; reasons: () => readonly string[] }> {
@@ -156,7 +175,7 @@ async function createOurs(own: Metrics): Promise<{ io: Server; reasons: () => re
 	const log = await createLogger({ level: 'warn', format: 'json' });
 	const bus = createBus({ runDir: spec.runDir, slot: spec.slot ?? 0, slots: spec.slots ?? 1, log });
 	await bus.start();
-	const redis = createRedis(config, log, own);
+	const redis = config.redisUrl === '' ? undefined : createRedis(config, log, own);
 	const owner = { pod: spec.pod ?? 'AAAA', slot: spec.slot ?? 0 };
 	const fleet = await createFleetAdapter({ config, redis, bus, metrics: own, log, owner });
 	const server = new Server({

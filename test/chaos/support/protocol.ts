@@ -5,6 +5,7 @@ export type Kind = 'official' | 'ours';
 
 export interface NodeSpec {
 	readonly kind: Kind;
+	/** Ours: empty is a pod without Redis. */
 	readonly redisUrl: string;
 	readonly runDir: string;
 	readonly pod?: string;
@@ -33,6 +34,10 @@ export interface Order {
 		| 'leave'
 		| 'fetch'
 		| 'ask'
+		/** Hands an odd value to Socket.IO in some way: whether it was refused. */
+		| 'odd'
+		/** Asks the other servers for an odd value. */
+		| 'ask-odd'
 		| 'servers'
 		| 'metric'
 		| 'cut'

@@ -21,6 +21,10 @@ test('configuration becomes options of Socket.IO; those of the application stand
 	assert.equal(options.perMessageDeflate, false);
 });
 
+test('whether clients are recovered says the fleet', () => {
+	assert.equal('connectionStateRecovery' in optionsOf({}, { connectionStateRecovery: {} }), false);
+});
+
 test('no CORS unless asked for; `*` echoes the origin, which credentials need', () => {
 	assert.equal('cors' in optionsOf({}), false);
 	assert.deepEqual(optionsOf({ corsOrigin: 'https://a.example,https://b.example' }).cors, {
