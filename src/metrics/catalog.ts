@@ -186,12 +186,12 @@ export const CATALOG = {
 	socketfleet_stream_entries_read_total: { type: 'counter', help: 'Stream entries read.', labels: {} },
 	socketfleet_stream_entries_dropped_total: {
 		type: 'counter',
-		help: 'Stream entries that were read and not delivered here.',
+		help: 'Stream entries that were read and not delivered here; without Redis, messages of sibling workers.',
 		labels: { reason: OPEN },
 	},
 	socketfleet_quarantined_entries_total: {
 		type: 'counter',
-		help: 'Stream entries set aside because they can not be decoded.',
+		help: 'Stream entries set aside because they can not be decoded; without Redis, messages of sibling workers.',
 		labels: { reason: OPEN },
 	},
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { lastFirst } from '../support/last-first.ts';
+import { ODD_VALUES, ODD_VALUES_IN_JSON } from '../support/odd-values.ts';
 import type { Scope } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 import { connectClient, type Node, type TestClient, waitForMembership } from './support/nodes.ts';
@@ -25,12 +26,15 @@ export function testAdapter(backend: AdapterBackend): void {
 		const stage = await setStage(scope, await backend.start(scope));
 		const cases: readonly (readonly [string, (stage: Stage, t: Scope) => Promise<void>])[] = [
 			['broadcasts reach everyone, once, with arguments as they were', broadcasts],
+			['odd values arrive as JSON has them', oddValues],
+			['binary values arrive, and are acknowledged, as bytes', binaryValues],
 			['rooms as a union, and exceptions', rooms],
 			['the local flag keeps a message on its node', localFlag],
 			['volatile messages arrive while the connection is free', volatileMessages],
 			['one sender is heard in order', orderOfSender],
 			['acknowledgements of everyone, and who does not answer in time', acknowledgements],
 			['sockets are found, moved between rooms and disconnected from anywhere', remoteControl],
+			['a socket is told of from afar as it is', socketsFromAfar],
 			['messages to the servers, with and without an answer', serverSideEmits],
 			['namespaces are apart, those made on demand too', namespaces],
 		];
@@ -78,6 +82,33 @@ async function broadcasts(stage: Stage): Promise<void> {
 	await mark(stage);
 	for (const { received } of stage.clients) {
 		assert.deepEqual(received('everyone'), [['everyone', ...args]]);
+	}
+}
+
+async function oddValues(stage: Stage): Promise<void> {
+	const names = Object.keys(ODD_VALUES_IN_JSON) as (keyof typeof ODD_VALUES_IN_JSON)[];
+	stage.first.io.emit('odd', ...names.map((name) => ODD_VALUES[name]()));
+	await mark(stage);
+	for (const { received } of stage.clients) {
+		assert.deepEqual(received('odd'), [['odd', ...Object.values(ODD_VALUES_IN_JSON)]]);
+	}
+}
+
+async function binaryValues(stage: Stage): Promise<void> {
+	const bytes = new Float32Array([1, 2]);
+	stage.first.io.emit('bytes', bytes, { deep: [Buffer.from('abc')] });
+	await mark(stage);
+	for (const { socket, received } of stage.clients) {
+		assert.deepEqual(received('bytes'), [['bytes', Buffer.from(bytes.buffer), { deep: [Buffer.from('abc')] }]]);
+		socket.on('echo', (value: unknown, answer: (value: unknown) => void) => answer({ value }));
+	}
+	const answers: { value: Uint8Array }[] = await stage.first.io.to('all').timeout(5000).emitWithAck('echo', Buffer.from('xyz'));
+	assert.deepEqual(
+		answers.map(({ value }) => Buffer.from(value)),
+		stage.clients.map(() => Buffer.from('xyz')),
+	);
+	for (const { socket } of stage.clients) {
+		socket.off('echo');
 	}
 }
 
@@ -167,6 +198,21 @@ async function remoteControl({ nodes, first, last, clients }: Stage, t: Scope): 
 		assert.equal((await node.io.in('guests').fetchSockets()).length, 0);
 	}
 	assert.ok(clients.every(({ socket }) => socket.connected));
+}
+
+async function socketsFromAfar({ first, last }: Stage): Promise<void> {
+	const socket = [...first.io.of('/').sockets.values()][0];
+	assert.ok(socket);
+	socket.data.nested = { list: [1, 'two', null], bytes: Buffer.from('abc') };
+	const found = await waitFor('the socket to be found from afar', async () =>
+		(await last.io.in('only-0').fetchSockets()).find(({ id }) => id === socket.id),
+	);
+	assert.deepEqual(JSON.parse(JSON.stringify(found.handshake)), JSON.parse(JSON.stringify(socket.handshake)));
+	assert.deepEqual(found.rooms, socket.rooms);
+	const { label, nested } = found.data as { label: string; nested: { list: unknown; bytes: Uint8Array } };
+	assert.equal(label, 'client 0');
+	assert.deepEqual([nested.list, Buffer.from(nested.bytes)], [[1, 'two', null], Buffer.from('abc')]);
+	delete socket.data.nested;
 }
 
 async function serverSideEmits({ nodes, first }: Stage): Promise<void> {

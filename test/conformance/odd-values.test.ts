@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { messageOf } from '../../src/base/errors.ts';
 import { lastFirst } from '../support/last-first.ts';
-import { IMPOSSIBLE, isRefused, ODD_NAMES, ODD_VALUES, ODD_WAYS, type OddValue } from '../support/odd-values.ts';
+import { IMPOSSIBLE, isRefused, ODD_NAMES, ODD_VALUES, ODD_VALUES_IN_JSON, ODD_WAYS, type OddValue } from '../support/odd-values.ts';
 import { type Scope, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 import { connectClient, type Node, startAlone, startPodOfNodes, type TestClient, waitForMembership } from './support/nodes.ts';
@@ -19,22 +19,6 @@ interface Outcomes {
 	/** Given by the other server as an answer. */
 	readonly answered: unknown;
 }
-
-/** What JSON makes of them, and one process without a cluster: the official adapter's encoding while nothing is binary. */
-const IN_JSON: Readonly<Partial<Record<OddValue, unknown>>> = {
-	'an object with toJSON': { shown: 2 },
-	'an instance with toJSON': { shown: 2 },
-	'an instance': { x: 1 },
-	'a Date': '1970-01-01T00:00:00.000Z',
-	'a URL': 'http://a.example/b?c=d',
-	'a Map': {},
-	'a Set': {},
-	undefined: null,
-	'a property without a value': { b: [null] },
-	NaN: null,
-	Infinity: null,
-	'a function inside': { kept: 1 },
-};
 
 /** Beside something binary, and in what wants an answer: the official adapter's MessagePack, which knows no toJSON, and 100 levels. */
 const IN_MESSAGE_PACK: Readonly<Partial<Record<OddValue, unknown>>> = {
@@ -66,7 +50,7 @@ test('odd values: in a pod without Redis as over Redis', async (context) => {
 	}
 
 	await context.test('as JSON has them', () => {
-		for (const [name, outcome] of Object.entries(IN_JSON)) {
+		for (const [name, outcome] of Object.entries(ODD_VALUES_IN_JSON)) {
 			assert.deepEqual(withoutRedis.get(name as OddValue)?.alone, [outcome, outcome], name);
 		}
 	});

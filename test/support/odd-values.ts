@@ -57,6 +57,22 @@ export const ODD_VALUES = {
 export type OddValue = keyof typeof ODD_VALUES;
 export const ODD_NAMES = Object.keys(ODD_VALUES) as readonly OddValue[];
 
+/** What clients are sent of them where nothing binary is beside: JSON, as one process makes it without a cluster. */
+export const ODD_VALUES_IN_JSON = {
+	'an object with toJSON': { shown: 2 },
+	'an instance with toJSON': { shown: 2 },
+	'an instance': { x: 1 },
+	'a Date': '1970-01-01T00:00:00.000Z',
+	'a URL': 'http://a.example/b?c=d',
+	'a Map': {},
+	'a Set': {},
+	undefined: null,
+	'a property without a value': { b: [null] },
+	NaN: null,
+	Infinity: null,
+	'a function inside': { kept: 1 },
+} as const satisfies Readonly<Partial<Record<OddValue, unknown>>>;
+
 /** What nothing can encode. */
 export const IMPOSSIBLE = ['a BigInt', 'a cycle', 'a timer'] as const satisfies readonly OddValue[];
 
