@@ -202,6 +202,14 @@ describe('stays', () => {
 		assert.equal(told.account.membershipOf('hall'), 'out');
 	});
 
+	test('a declared stay begins with the first message to a room: what is for all may be older', () => {
+		const { account, hear } = begin(3, 4);
+		account.onConnect(true);
+		account.onOffset(at(2));
+		hear(4);
+		assert.deepEqual(account.finalBreaches(), []);
+	});
+
 	test('repeated and out of order: within a stay, and over a leave and a join', () => {
 		const within = visit();
 		within.join();
