@@ -8,7 +8,7 @@ import type { Closable } from '../../base/lifecycle.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Bus } from '../../ipc/bus.ts';
 import type { EntryFields, PublisherMark } from '../../stream/entry.ts';
-import type { StreamOffset } from '../../stream/offset.ts';
+import { compareOffsets, STREAM_START, type StreamOffset } from '../../stream/offset.ts';
 import type { Publisher, PublisherEvents } from '../../stream/publisher.ts';
 import type { Position } from '../position.ts';
 import type { LocalNamespaces } from './namespaces.ts';
@@ -28,7 +28,9 @@ export interface OutboxDeps {
 }
 
 type Frame =
+	/** `messages`: that Redis does not take, behind those that it took and that a sibling may not have come to. */
 	| { readonly kind: 'messages'; readonly messages: readonly LocalMessage[] }
+	| { readonly kind: 'cursor'; readonly cursor: StreamOffset }
 	| { readonly kind: 'settlements'; readonly settlements: readonly Settlement[] };
 
 const TOPIC = 'outbox';
@@ -42,6 +44,8 @@ export class Outbox implements PublisherEvents, Closable {
 	readonly #pending = new PendingMessages();
 	/** Publishers of this pod some of whose messages were delivered here without the log. */
 	readonly #siblings = new Set<string>();
+	/** Where the other workers of the pod are, by slot. */
+	readonly #cursors = new Map<number, StreamOffset>();
 	#settlements: Settlement[] = [];
 	readonly #timer: NodeJS.Timeout;
 
@@ -50,6 +54,7 @@ export class Outbox implements PublisherEvents, Closable {
 		this.#deps = deps;
 		this.#publisher = createPublisher(this);
 		deps.bus.on(TOPIC, (from, payload) => this.#onFrame(from, payload));
+		deps.bus.onPeer((slot, up) => (up ? this.#cursors.set(slot, STREAM_START) : this.#cursors.delete(slot)));
 		this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
 		this.#timer.unref();
 	}
@@ -120,6 +125,11 @@ export class Outbox implements PublisherEvents, Closable {
 
 	#check(): void {
 		this.#giveUp(this.#pending.giveUpOverdue());
+		const { cursor } = this.#deps.position;
+		if (cursor !== undefined) {
+			this.#share({ kind: 'cursor', cursor });
+		}
+		this.#pending.forgetRecent([...this.#cursors.values()].sort(compareOffsets)[0]);
 		for (const nsp of this.#pending.settle(this.#deps.position.cursor)) {
 			this.#deps.onOutside(nsp, false);
 		}
@@ -132,8 +142,9 @@ export class Outbox implements PublisherEvents, Closable {
 		}
 		this.#siblings.add(first.mark.publisher);
 		this.#deliver(messages);
-		this.#share({ kind: 'messages', messages: messages.map(({ mark, fields }) => ({ mark, fields })) });
-		const settlements = messages.flatMap(({ mark, published }) => (published ? [{ mark, id: published.id }] : []));
+		const shared = [...this.#pending.recent, ...messages];
+		this.#share({ kind: 'messages', messages: shared.map(({ mark, fields }) => ({ mark, fields })) });
+		const settlements = shared.flatMap(({ mark, published }) => (published ? [{ mark, id: published.id }] : []));
 		if (settlements.length > 0) {
 			this.#share({ kind: 'settlements', settlements });
 		}
@@ -159,6 +170,10 @@ export class Outbox implements PublisherEvents, Closable {
 		}
 		if (frame.kind === 'messages') {
 			this.#receive(frame.messages);
+			return;
+		}
+		if (frame.kind === 'cursor') {
+			this.#cursors.set(from, frame.cursor);
 			return;
 		}
 		for (const settlement of frame.settlements) {

@@ -33,6 +33,8 @@ interface GivenUp {
 export type Arrival = 'expected' | 'echo' | 'foreign';
 
 const MAX_GIVEN_UP = 100_000;
+/** A sibling that is further behind than this is not kept in order while Redis is away. */
+const MAX_RECENT = 10_000;
 /** Acknowledged, and still not passed by the cursor: reading is held up, and local clients need not wait for it. */
 const ECHO_TIMEOUT_MS = 2000;
 /** By then the publisher has given it up, or it has been read. */
@@ -42,6 +44,8 @@ export class PendingMessages {
 	/** By sequence. All are of one publisher, which is this worker's. */
 	readonly #pending = new Map<number, Pending>();
 	#publisher: string | undefined;
+	/** Own messages that the cursor has passed, oldest first, for as long as a sibling may not have come so far. */
+	#recent: Pending[] = [];
 	/** Delivered here without the log, oldest first: they may turn up on it all the same. */
 	readonly #givenUp = new Map<string, GivenUp>();
 	/** How many of them may still turn up, by namespace. */
@@ -72,7 +76,9 @@ export class PendingMessages {
 	}
 
 	onArrival(mark: PublisherMark): Arrival {
-		if (this.#isOwn(mark.publisher) && this.#pending.delete(mark.sequence)) {
+		const pending = this.#isOwn(mark.publisher) ? this.#pending.get(mark.sequence) : undefined;
+		if (pending) {
+			this.#pass(pending);
 			return 'expected';
 		}
 		if (this.#givenUp.size === 0) {
@@ -90,12 +96,23 @@ export class PendingMessages {
 
 	/** Those up to `cursor` that have not come were for nobody here. */
 	passTo(cursor: StreamOffset): void {
-		for (const [sequence, { published }] of this.#pending) {
-			if (published === undefined || isAfter(published.id, cursor)) {
+		for (const pending of this.#pending.values()) {
+			if (pending.published === undefined || isAfter(pending.published.id, cursor)) {
 				break;
 			}
-			this.#pending.delete(sequence);
+			this.#pass(pending);
 		}
+	}
+
+	/** Own messages that a sibling may not have, oldest first. */
+	get recent(): readonly Pending[] {
+		return this.#recent;
+	}
+
+	/** All siblings have come to `cursor`; undefined: there are none. */
+	forgetRecent(cursor: StreamOffset | undefined): void {
+		const kept = cursor === undefined ? -1 : this.#recent.findIndex(({ published }) => published === undefined || isAfter(published.id, cursor));
+		this.#recent = kept === -1 ? [] : this.#recent.slice(kept);
 	}
 
 	/** Whether clients of that namespace here are ahead of the log: a message that they had without it may still turn up there. */
@@ -172,6 +189,14 @@ export class PendingMessages {
 			}
 		}
 		return before.filter((nsp) => !this.#outside.has(nsp));
+	}
+
+	#pass(pending: Pending): void {
+		this.#pending.delete(pending.mark.sequence);
+		this.#recent.push(pending);
+		if (this.#recent.length > MAX_RECENT) {
+			this.#recent = this.#recent.slice(MAX_RECENT / 2);
+		}
 	}
 
 	#isOwn(publisher: string): boolean {
