@@ -8,11 +8,11 @@ import type { Closable } from '../../base/lifecycle.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Bus } from '../../ipc/bus.ts';
 import type { EntryFields, PublisherMark } from '../../stream/entry.ts';
-import { compareOffsets, STREAM_START, type StreamOffset } from '../../stream/offset.ts';
+import { compareOffsets, isAfter, STREAM_START, type StreamOffset } from '../../stream/offset.ts';
 import type { Publisher, PublisherEvents } from '../../stream/publisher.ts';
 import type { Position } from '../position.ts';
 import type { LocalNamespaces } from './namespaces.ts';
-import { type LocalMessage, type Pending, PendingMessages, type Settlement } from './pending-messages.ts';
+import { type LocalMessage, PendingMessages, type Settlement } from './pending-messages.ts';
 
 export interface OutboxDeps {
 	readonly position: Position;
@@ -135,19 +135,16 @@ export class Outbox implements PublisherEvents, Closable {
 		}
 	}
 
-	#giveUp(messages: readonly Pending[]): void {
+	#giveUp(messages: readonly LocalMessage[]): void {
 		const first = messages[0];
 		if (first === undefined) {
 			return;
 		}
 		this.#siblings.add(first.mark.publisher);
 		this.#deliver(messages);
-		const shared = [...this.#pending.recent, ...messages];
-		this.#share({ kind: 'messages', messages: shared.map(({ mark, fields }) => ({ mark, fields })) });
-		const settlements = shared.flatMap(({ mark, published }) => (published ? [{ mark, id: published.id }] : []));
-		if (settlements.length > 0) {
-			this.#share({ kind: 'settlements', settlements });
-		}
+		const shared = [...this.#pending.recent, ...messages].map(({ mark, fields, id }) => ({ mark, fields, id }));
+		this.#pending.forgetRecent(undefined);
+		this.#share({ kind: 'messages', messages: shared });
 	}
 
 	#shareSettlements(): void {
@@ -183,7 +180,10 @@ export class Outbox implements PublisherEvents, Closable {
 
 	/** Messages of a sibling that Redis did not take. Those that came by the log all the same have been delivered. */
 	#receive(messages: readonly LocalMessage[]): void {
-		const unseen = messages.filter(({ mark }) => !this.#deps.position.sequences.hasSeen(mark));
+		const { position } = this.#deps;
+		const isPassed = (id: StreamOffset | undefined): boolean =>
+			id !== undefined && position.cursor !== undefined && !isAfter(id, position.cursor);
+		const unseen = messages.filter(({ mark, id }) => !isPassed(id) && !position.sequences.hasSeen(mark));
 		for (const message of unseen) {
 			this.#siblings.add(message.mark.publisher);
 			this.#pending.giveUp(message);

@@ -6,6 +6,8 @@ import { OUTBOX_MAX_AGE_MS } from '../../stream/publisher.ts';
 export interface LocalMessage {
 	readonly mark: PublisherMark;
 	readonly fields: EntryFields;
+	/** Where it is on the log; undefined while it is not there. */
+	readonly id: StreamOffset | undefined;
 }
 
 /** Where on the log a message is that siblings were given without it. */
@@ -14,9 +16,10 @@ export interface Settlement {
 	readonly id: StreamOffset;
 }
 
-export interface Pending extends LocalMessage {
-	/** When Redis acknowledged it, and as which entry; undefined while it has not. */
-	published: { readonly at: number; readonly id: StreamOffset } | undefined;
+interface Pending extends LocalMessage {
+	id: StreamOffset | undefined;
+	/** When Redis acknowledged it. */
+	publishedAt: number;
 }
 
 interface GivenUp {
@@ -53,14 +56,15 @@ export class PendingMessages {
 
 	add(mark: PublisherMark, fields: EntryFields): void {
 		this.#publisher = mark.publisher;
-		this.#pending.set(mark.sequence, { mark, fields, published: undefined });
+		this.#pending.set(mark.sequence, { mark, fields, id: undefined, publishedAt: 0 });
 	}
 
 	/** True when it was delivered in this pod without the log: those who have it want to know where it is. */
 	onPublished(mark: PublisherMark, id: StreamOffset): boolean {
 		const pending = this.#pending.get(mark.sequence);
 		if (pending) {
-			pending.published = { at: performance.now(), id };
+			pending.id = id;
+			pending.publishedAt = performance.now();
 			return false;
 		}
 		return this.onSettlement({ mark, id });
@@ -97,7 +101,7 @@ export class PendingMessages {
 	/** Those up to `cursor` that have not come were for nobody here. */
 	passTo(cursor: StreamOffset): void {
 		for (const pending of this.#pending.values()) {
-			if (pending.published === undefined || isAfter(pending.published.id, cursor)) {
+			if (pending.id === undefined || isAfter(pending.id, cursor)) {
 				break;
 			}
 			this.#pass(pending);
@@ -105,13 +109,13 @@ export class PendingMessages {
 	}
 
 	/** Own messages that a sibling may not have, oldest first. */
-	get recent(): readonly Pending[] {
+	get recent(): readonly LocalMessage[] {
 		return this.#recent;
 	}
 
 	/** All siblings have come to `cursor`; undefined: there are none. */
 	forgetRecent(cursor: StreamOffset | undefined): void {
-		const kept = cursor === undefined ? -1 : this.#recent.findIndex(({ published }) => published === undefined || isAfter(published.id, cursor));
+		const kept = cursor === undefined ? -1 : this.#recent.findIndex(({ id }) => id === undefined || isAfter(id, cursor));
 		this.#recent = kept === -1 ? [] : this.#recent.slice(kept);
 	}
 
@@ -126,11 +130,11 @@ export class PendingMessages {
 	}
 
 	/** Gives up that message and all before it, so that the order of one sender holds without the log, too. */
-	giveUpTo(mark: PublisherMark): Pending[] {
-		const given: Pending[] = [];
+	giveUpTo(mark: PublisherMark): LocalMessage[] {
+		const given: LocalMessage[] = [];
 		if (this.#pending.has(mark.sequence)) {
 			for (const [sequence, message] of this.#pending) {
-				this.giveUp(message, message.published?.id);
+				this.giveUp(message);
 				given.push(message);
 				if (sequence === mark.sequence) {
 					break;
@@ -142,29 +146,29 @@ export class PendingMessages {
 
 	/** The cursor jumps over entries that nobody will read: whoever waits for one of them is told another way. */
 	forgetPublished(): void {
-		for (const [key, { published }] of this.#pending) {
-			if (published !== undefined) {
+		for (const [key, { id }] of this.#pending) {
+			if (id !== undefined) {
 				this.#pending.delete(key);
 			}
 		}
 	}
 
 	/** Gives up what was acknowledged too long ago. */
-	giveUpOverdue(): Pending[] {
+	giveUpOverdue(): LocalMessage[] {
 		const threshold = performance.now() - ECHO_TIMEOUT_MS;
-		const given: Pending[] = [];
+		const given: LocalMessage[] = [];
 		for (const message of this.#pending.values()) {
-			if (message.published === undefined || message.published.at > threshold) {
+			if (message.id === undefined || message.publishedAt > threshold) {
 				break;
 			}
-			this.giveUp(message, message.published.id);
+			this.giveUp(message);
 			given.push(message);
 		}
 		return given;
 	}
 
 	/** It is delivered without the log, here or by a sibling: should it turn up there, it is an echo. */
-	giveUp({ mark, fields: { nsp } }: LocalMessage, id?: StreamOffset): void {
+	giveUp({ mark, fields: { nsp }, id }: LocalMessage): void {
 		if (this.#isOwn(mark.publisher)) {
 			this.#pending.delete(mark.sequence);
 		}
