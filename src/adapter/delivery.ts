@@ -8,7 +8,7 @@ import type { Metrics } from '../metrics/registry.ts';
 import type { RedisHandle } from '../redis/client.ts';
 import { parseEntries } from '../stream/entry.ts';
 import { readMissedByIndex, readMissedByLog } from '../stream/missed.ts';
-import { STREAM_START, type StreamOffset } from '../stream/offset.ts';
+import { STREAM_START, type StreamOffset, timeOfOffset } from '../stream/offset.ts';
 import { StreamReader } from '../stream/reader.ts';
 import { Channels } from './dispatch/channels.ts';
 import type { Dispatcher } from './dispatch/dispatcher.ts';
@@ -39,6 +39,8 @@ export class Delivery implements Closable {
 	readonly #deps: DeliveryDeps;
 	readonly #channels: Channels;
 	#mode: DeliveryMode;
+	#wanted: DeliveryMode;
+	#indexedSince = 0;
 	#source: Pushes | StreamReader | undefined;
 	#pushes: Pushes | undefined;
 	/** Changes of the mode follow one another. */
@@ -48,11 +50,9 @@ export class Delivery implements Closable {
 	constructor(deps: DeliveryDeps, mode: DeliveryMode) {
 		this.#deps = deps;
 		this.#mode = mode;
+		this.#wanted = mode;
+		this.#report();
 		this.#channels = new Channels(deps.stream, deps.position);
-	}
-
-	get mode(): DeliveryMode {
-		return this.#mode;
 	}
 
 	/** Call it when the worker has a cursor: before that there is nowhere to go on from. */
@@ -61,14 +61,17 @@ export class Delivery implements Closable {
 		this.#open();
 	}
 
-	/** Nothing is lost and nothing comes twice: the other way goes on at the cursor. */
-	setMode(mode: DeliveryMode): void {
+	/** Nothing is lost and nothing comes twice: the other way goes on at the cursor. `indexedSince`: see `FleetAdapter.setDelivery`. */
+	setMode(mode: DeliveryMode, indexedSince: number): void {
+		this.#indexedSince = indexedSince;
+		if (mode === this.#wanted) {
+			return;
+		}
+		this.#wanted = mode;
 		this.#change = this.#change.then(async () => {
-			if (mode === this.#mode) {
-				return;
-			}
 			this.#deps.log.info({ mode }, mode === 'routed' ? 'Redis routes messages from now on' : 'this worker follows the stream from now on');
 			this.#mode = mode;
+			this.#report();
 			if (this.#isStarted) {
 				await this.#close();
 				this.#open();
@@ -90,7 +93,7 @@ export class Delivery implements Closable {
 	readMissed(nsp: string, rooms: readonly Room[], from: StreamOffset, to: StreamOffset): ReturnType<typeof readMissedByIndex> {
 		const { redis, stream, retentionMs } = this.#deps;
 		const places = [{ nsp, room: undefined }, ...rooms.map((room) => ({ nsp, room: String(room) }))];
-		return this.#mode === 'routed'
+		return this.#mode === 'routed' && timeOfOffset(from) > this.#indexedSince
 			? readMissedByIndex(redis.commands, stream, { places, from, to, retentionMs })
 			: readMissedByLog(redis.commands, stream, { places, from, to });
 	}
@@ -125,6 +128,10 @@ export class Delivery implements Closable {
 			onGap: dispatcher.skipTo.bind(dispatcher),
 		};
 		this.#source = new StreamReader({ redis, stream, log, metrics, events }, position.cursor ?? STREAM_START);
+	}
+
+	#report(): void {
+		this.#deps.metrics.set('socketfleet_routed', {}, this.#mode === 'routed' ? 1 : 0);
 	}
 
 	async #close(): Promise<void> {

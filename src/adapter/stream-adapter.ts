@@ -164,8 +164,8 @@ class StreamFleet implements FleetAdapter {
 		return [this.#redis.problem() ?? waiting, this.#outbox.problem(), this.#retention.problem()].filter((reason) => reason !== undefined);
 	}
 
-	setDelivery(mode: DeliveryMode): void {
-		this.#delivery.setMode(mode);
+	setDelivery(mode: DeliveryMode, indexedSince: number): void {
+		this.#delivery.setMode(mode, indexedSince);
 	}
 
 	close(): Promise<void> {

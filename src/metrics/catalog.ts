@@ -148,6 +148,12 @@ export const CATALOG = {
 	socketfleet_redis_up: { type: 'gauge', merge: 'min', help: '1 while every worker reaches Redis.', labels: {} },
 	socketfleet_redis_errors_total: { type: 'counter', help: 'Errors of connections and commands to Redis.', labels: { reason: OPEN } },
 	socketfleet_pods: { type: 'gauge', merge: 'min', help: 'Pods of the fleet that the worker knows, its own included.', labels: {} },
+	socketfleet_routed: {
+		type: 'gauge',
+		merge: 'min',
+		help: '1 while Redis pushes messages to the workers that have someone for them, 0 while workers read the whole stream.',
+		labels: {},
+	},
 	socketfleet_publish_total: {
 		type: 'counter',
 		help: 'Messages for the stream: `ok` in time; late for that reason, delivered in this pod first; `lost` for other pods, after being late.',

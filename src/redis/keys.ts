@@ -20,6 +20,8 @@ export interface RedisKeys {
 	control(worker: string): string;
 	/** Hash of pod id -> record, see directory.ts. */
 	readonly pods: string;
+	/** How messages reach the workers, see directory.ts. */
+	readonly delivery: string;
 }
 
 /**
@@ -43,5 +45,6 @@ export function redisKeysOf(config: Pick<Config, 'fleet' | 'redisMode'>): RedisK
 		publisher: (id) => `${prefix}:publisher:${id}`,
 		control: (worker) => `${prefix}:control:${worker}`,
 		pods: `${prefix}:pods`,
+		delivery: `${prefix}:delivery`,
 	};
 }

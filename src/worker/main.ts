@@ -105,6 +105,7 @@ class WorkerProcess {
 		);
 		if (redis) {
 			this.#directory = this.#parts.add('directory', this.#createDirectory(redis));
+			this.#directory.onDelivery((mode, indexedSince) => adapter.setDelivery(mode, indexedSince));
 		}
 		const peers = this.#parts.add('peers', new Peers({ runDir, slots, fleetKey: config.fleetKey, directory: this.#directory }));
 		this.#forwarder = new Forwarder({ peers, metrics: this.#metrics, log: this.#log });

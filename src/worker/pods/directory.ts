@@ -3,6 +3,7 @@
  * A peer is dropped only on an answer from Redis, and by Redis' own clock: a frozen Redis never expires the fleet.
  */
 import { randomUUID } from 'node:crypto';
+import type { DeliveryMode } from '../../adapter/delivery.ts';
 import { backoffMs } from '../../base/backoff.ts';
 import { sleep } from '../../base/deadline.ts';
 import { messageOf } from '../../base/errors.ts';
@@ -12,7 +13,7 @@ import type { Config } from '../../config/schema.ts';
 import type { Load } from '../../metrics/load.ts';
 import type { Metrics } from '../../metrics/registry.ts';
 import type { RedisHandle } from '../../redis/client.ts';
-import { redisKeysOf } from '../../redis/keys.ts';
+import { type RedisKeys, redisKeysOf } from '../../redis/keys.ts';
 import { type BeatAnswer, PeerTable, type PodRecord, parseBeatAnswer } from './pod-table.ts';
 
 export type { PodRecord } from './pod-table.ts';
@@ -38,6 +39,9 @@ export interface PodAddress {
 	readonly port: number;
 }
 
+/** `indexedSince`: every message after that time, in ms by Redis' clock, is in the index. */
+export type DeliveryListener = (mode: DeliveryMode, indexedSince: number) => void;
+
 export interface Directory extends Closable {
 	/** Claims the pod id and begins to beat. `away`: Redis did not answer; the claim is tried again in the background. */
 	start(): Promise<'ok' | 'taken' | 'away'>;
@@ -47,6 +51,8 @@ export interface Directory extends Closable {
 	pods(): readonly PodRecord[];
 	/** Another incarnation holds our pod id. */
 	onTaken(listener: () => void): void;
+	/** How messages are to reach the workers, as the fleet agrees: told with every heartbeat. */
+	onDelivery(listener: DeliveryListener): void;
 }
 
 export interface DirectoryDeps {
@@ -59,9 +65,16 @@ export interface DirectoryDeps {
 	readonly load: () => Promise<Load>;
 }
 
+/** That long after the last pod of a version that does not route, or that is told to follow, all others may rely on the index. */
+const FOLLOW_AFTER_MS = 60_000;
+
 /**
- * Claims or refreshes a pod, clears records that nobody can need any more, returns the time and every record.
- * A record: { incarnation, host, port, workers, at, left, members: { <worker's uuid>: at }, loads: { <worker's uuid>: load } }.
+ * Claims or refreshes a pod, clears records that nobody can need any more, returns the time, how messages are delivered, and every record.
+ * A record: { incarnation, host, port, workers, delivery, at, left, members: { <worker's uuid>: at }, loads: { <worker's uuid>: load } }.
+ *
+ * KEYS: the records, how messages are delivered (`routed` or `follow`, and when somebody last needed to follow), the stream.
+ * Messages are routed when no live pod has anything else than `auto` for `delivery`, and has not had for a while. A pod of the version before
+ * has none: it writes the stream, and neither index nor pushes. Where nobody has written anything there is nothing to wait for.
  */
 const BEAT = `
 local time = redis.call('TIME')
@@ -86,9 +99,10 @@ mine.members = members
 mine.loads = loads
 redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(mine))
 local all = redis.call('HGETALL', KEYS[1])
-local answer = { 'ok', now }
+local answer, needsFollowing = { 'ok', now, '' }, false
 for i = 1, #all, 2 do
 	local record = cjson.decode(all[i + 1])
+	if record.delivery ~= 'auto' and not record.left and now - record.at < tonumber(ARGV[5]) then needsFollowing = true end
 	if now - record.at >= tonumber(ARGV[4]) then
 		redis.call('HDEL', KEYS[1], all[i])
 	else
@@ -97,6 +111,17 @@ for i = 1, #all, 2 do
 	end
 end
 redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[4]))
+local delivery = redis.call('GET', KEYS[2]) or (ARGV[8] ~= '' and ARGV[8])
+local mode, since = string.match(delivery or '', '(%a+) (%d+)')
+if needsFollowing or (not mode and redis.call('EXISTS', KEYS[3]) == 1) then
+	mode, since = 'follow', now
+elseif not mode then
+	mode, since = 'routed', 0
+elseif mode == 'follow' and now - tonumber(since) >= tonumber(ARGV[7]) then
+	mode = 'routed'
+end
+answer[3] = mode .. ' ' .. since
+redis.call('SET', KEYS[2], answer[3])
 return answer
 `;
 
@@ -121,10 +146,13 @@ export function createDirectory(deps: DirectoryDeps): Directory {
 
 class RedisDirectory implements Directory {
 	readonly #deps: DirectoryDeps;
-	readonly #key: string;
+	readonly #keys: RedisKeys;
 	readonly #member = randomUUID();
 	readonly #peers = new PeerTable(BEAT_EVERY_MS, PEER_EXPIRY_MS);
 	readonly #takenListeners: (() => void)[] = [];
+	/** As the last answer said; a Redis that comes back empty is told. */
+	#delivery = '';
+	readonly #deliveryListeners: DeliveryListener[] = [];
 	#timer: NodeJS.Timeout | undefined;
 	#failures = 0;
 	#taken = false;
@@ -135,7 +163,7 @@ class RedisDirectory implements Directory {
 
 	constructor(deps: DirectoryDeps) {
 		this.#deps = deps;
-		this.#key = redisKeysOf(deps.config).pods;
+		this.#keys = redisKeysOf(deps.config);
 	}
 
 	async start(): Promise<'ok' | 'taken' | 'away'> {
@@ -162,6 +190,10 @@ class RedisDirectory implements Directory {
 		this.#takenListeners.push(listener);
 	}
 
+	onDelivery(listener: DeliveryListener): void {
+		this.#deliveryListeners.push(listener);
+	}
+
 	async close(): Promise<void> {
 		if (this.#closed) {
 			return;
@@ -173,7 +205,7 @@ class RedisDirectory implements Directory {
 		}
 		const { self, log } = this.#deps;
 		try {
-			await this.#deps.redis.commands.eval(LEAVE, 1, this.#key, self.pod, self.incarnation, this.#member);
+			await this.#deps.redis.commands.eval(LEAVE, 1, this.#keys.pods, self.pod, self.incarnation, this.#member);
 		} catch (error) {
 			log.warn({ err: messageOf(error) }, 'could not tell the fleet that this pod leaves; it will expire');
 		}
@@ -223,16 +255,27 @@ class RedisDirectory implements Directory {
 		}
 		this.#peers.update(answer.now, answer.records);
 		this.#deps.metrics.set('socketfleet_pods', {}, this.#peers.list().length);
+		this.#delivery = `${answer.delivery.mode} ${answer.delivery.indexedSince}`;
+		for (const listener of this.#deliveryListeners) {
+			listener(answer.delivery.mode, answer.delivery.indexedSince);
+		}
 		return 'ok';
 	}
 
 	async #sendBeat(): Promise<unknown> {
 		const { self, config, redis } = this.#deps;
 		const load = JSON.stringify(await this.#deps.load());
-		const record = { incarnation: self.incarnation, host: self.host, port: self.internalPort, workers: self.workers };
+		const record = {
+			incarnation: self.incarnation,
+			host: self.host,
+			port: self.internalPort,
+			workers: self.workers,
+			delivery: config.delivery,
+		};
 		const retainMs = config.recoveryWindowMs + PEER_EXPIRY_MS;
-		const values = [self.pod, JSON.stringify(record), this.#member, retainMs, PEER_EXPIRY_MS, load];
-		return redis.commands.eval(BEAT, 1, this.#key, ...values);
+		const values = [self.pod, JSON.stringify(record), this.#member, retainMs, PEER_EXPIRY_MS, load, FOLLOW_AFTER_MS, this.#delivery];
+		const { pods, delivery, stream } = this.#keys;
+		return redis.commands.eval(BEAT, 3, pods, delivery, stream, ...values);
 	}
 
 	#onTaken(): void {

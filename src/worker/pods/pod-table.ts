@@ -1,4 +1,5 @@
 /** The local copy of the directory: pure rules for who counts as alive. No clock of its own, only Redis' answers. */
+import type { DeliveryMode } from '../../adapter/delivery.ts';
 import { addLoads, type Load, NO_LOAD } from '../../metrics/load.ts';
 
 export interface PodRecord {
@@ -18,9 +19,15 @@ interface StoredRecord extends PodRecord {
 
 const LOAD_KEYS = Object.keys(NO_LOAD);
 
+/** How messages are delivered, and since when, in ms by Redis' clock, every one of them is in the index. */
+export interface AgreedDelivery {
+	readonly mode: DeliveryMode;
+	readonly indexedSince: number;
+}
+
 export type BeatAnswer =
 	| { readonly kind: 'taken' }
-	| { readonly kind: 'ok'; readonly now: number; readonly records: readonly StoredRecord[] };
+	| { readonly kind: 'ok'; readonly now: number; readonly delivery: AgreedDelivery; readonly records: readonly StoredRecord[] };
 
 /** The flat reply of the heartbeat script. Records that make no sense are left out. Throws when the reply itself does not. */
 export function parseBeatAnswer(reply: unknown): BeatAnswer {
@@ -31,13 +38,18 @@ export function parseBeatAnswer(reply: unknown): BeatAnswer {
 		return { kind: 'taken' };
 	}
 	const records: StoredRecord[] = [];
-	for (let i = 2; i + 1 < reply.length; i += 2) {
+	for (let i = 3; i + 1 < reply.length; i += 2) {
 		const record = parseRecord(String(reply[i]), String(reply[i + 1]));
 		if (record !== undefined) {
 			records.push(record);
 		}
 	}
-	return { kind: 'ok', now: reply[1], records };
+	return { kind: 'ok', now: reply[1], delivery: parseDelivery(String(reply[2])), records };
+}
+
+function parseDelivery(text: string): AgreedDelivery {
+	const [mode, since] = text.split(' ');
+	return { mode: mode === 'routed' ? 'routed' : 'follow', indexedSince: Number(since) };
 }
 
 function parseRecord(pod: string, json: string): StoredRecord | undefined {
