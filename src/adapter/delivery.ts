@@ -55,6 +55,11 @@ export class Delivery implements Closable {
 		this.#channels = new Channels(deps.stream, deps.position);
 	}
 
+	/** What is written now comes. A connection that broke has not shown yet whether the log is still the same. */
+	get isLive(): boolean {
+		return this.#pushes?.isLive ?? this.#source !== undefined;
+	}
+
 	/** Call it when the worker has a cursor: before that there is nowhere to go on from. */
 	start(): void {
 		this.#isStarted = true;

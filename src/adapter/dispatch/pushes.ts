@@ -65,6 +65,10 @@ export class Pushes implements Closable {
 		this.#tickChannel = tickChannelOf(deps.stream);
 	}
 
+	get isLive(): boolean {
+		return this.#isLive;
+	}
+
 	/** Goes on after the cursor of this worker; nothing is dispatched before that is reached. */
 	start(): void {
 		this.#deps.dispatcher.hold(STREAM_START);

@@ -16,7 +16,8 @@ export interface ClaimDeps {
 	takeOver(owner: string, pid: string): Promise<void>;
 }
 
-export type ClaimOutcome = { readonly kind: 'claimed'; readonly record: SessionRecord } | Refused;
+/** `epoch`: what is read for the client must be of the same one. */
+export type ClaimOutcome = { readonly kind: 'claimed'; readonly record: SessionRecord; readonly epoch: string } | Refused;
 
 const CLAIM_TIMEOUT_MS = 2000;
 
@@ -37,7 +38,9 @@ export async function claimSession(deps: ClaimDeps, nsp: string, pid: string): P
 		return refused('rewound');
 	}
 	const record = decodeRecord(claim.record);
-	return record === undefined || record.nsp !== nsp || record.pid !== pid ? refused('no_session') : { kind: 'claimed', record };
+	return record === undefined || record.nsp !== nsp || record.pid !== pid
+		? refused('no_session')
+		: { kind: 'claimed', record, epoch: claim.epoch };
 }
 
 /**

@@ -50,6 +50,8 @@ export class Recovery {
 	readonly #admission = new Semaphore(MAX_RESTORES);
 	/** Checked, and waiting for their middlewares. */
 	readonly #held = new Map<string, Absence>();
+	/** How often this worker has lost entries: what was read across that may have a hole. */
+	#losses = 0;
 
 	constructor(deps: RecoveryDeps) {
 		this.#deps = deps;
@@ -122,6 +124,7 @@ export class Recovery {
 
 	/** What was checked is no longer true. */
 	dropHeld(): void {
+		this.#losses++;
 		for (const absence of this.#held.values()) {
 			absence.end();
 		}
@@ -166,7 +169,8 @@ export class Recovery {
 		if (claim.kind === 'refused') {
 			return claim;
 		}
-		const { record } = claim;
+		const { record, epoch } = claim;
+		const losses = this.#losses;
 		// Up to where the session was saved, too: joins and leaves before that are in it, and must not be applied to the new socket again.
 		if (!(await this.#comesTo(isAfter(record.at, offset) ? record.at : offset))) {
 			return refused('behind');
@@ -176,20 +180,24 @@ export class Recovery {
 		}
 		const deps = { ...this.#deps, maxBytes: config.maxBufferedBytes, comesTo: (upTo: StreamOffset) => this.#comesTo(upTo) };
 		const absence = new Absence(deps, record, startOf(record, offset));
-		const reason = await this.#read(absence, pid).catch((error: unknown) => {
+		const reason = await this.#read(absence, pid, epoch).catch((error: unknown) => {
 			absence.end();
 			throw error;
 		});
-		if (reason !== undefined) {
+		if (reason !== undefined || this.#losses !== losses) {
 			absence.end();
-			return refused(reason);
+			return refused(reason ?? 'not_held');
 		}
 		return { kind: 'restored', record, absence };
 	}
 
 	/** Why it cannot be recovered; undefined when it can. */
-	async #read(absence: Absence, pid: string): Promise<Refusal | undefined> {
+	async #read(absence: Absence, pid: string, epoch: string): Promise<Refusal | undefined> {
 		const obstacle = await absence.read();
+		if ((await this.#deps.store.readEpoch()) !== epoch) {
+			// Redis came back with another log after the session was claimed.
+			return 'rewound';
+		}
 		if (absence.replay.state === 'kicked') {
 			await this.#removeKicked(pid);
 		}
@@ -206,8 +214,8 @@ export class Recovery {
 
 	/** The client may have been served by a worker that is a little further on. False when this one does not get there in time. */
 	async #comesTo(offset: StreamOffset): Promise<boolean> {
-		const { position, tickNow } = this.#deps;
-		const isThere = (): boolean => position.cursor !== undefined && compareOffsets(position.cursor, offset) >= 0;
+		const { position, delivery, tickNow } = this.#deps;
+		const isThere = (): boolean => delivery.isLive && position.cursor !== undefined && compareOffsets(position.cursor, offset) >= 0;
 		if (!isThere()) {
 			await tickNow();
 		}
