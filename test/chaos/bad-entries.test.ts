@@ -6,6 +6,7 @@ import { Redis } from 'ioredis';
 import { lastFirst } from '../support/last-first.ts';
 import { type Scope, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
+import { addEntry } from '../support/write-entries.ts';
 import { startNode } from './support/node-process.ts';
 import { drop, giveOffset, join, STREAM } from './support/row.ts';
 
@@ -61,7 +62,7 @@ test('entries that make no sense are set aside, for those who are there and for 
 	await waitFor('the client to be gone', async () => (await node.order<{ sockets: number }>('state')).sockets === 1, WAIT);
 
 	for (const fields of [...Object.values(MALFORMED), UNSENDABLE]) {
-		await writer.xadd(STREAM, '*', ...fields);
+		await addEntry(writer, STREAM, { fields });
 	}
 	await node.order('emit', { args: ['behind', 1] });
 	await waitFor('what stands behind them', () => present.of('behind').length === 1, WAIT);

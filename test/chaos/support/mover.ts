@@ -36,6 +36,8 @@ export class Mover {
 	readonly #pace: MoverPace;
 	/** Moves that others were asked for and that have not shown yet. */
 	readonly #pending = new Map<string, { readonly rooms: readonly string[]; readonly isJoin: boolean }>();
+	/** Rooms that it was moved into before Redis had the move: that may come once more, and finds the client by an id that it may keep. */
+	readonly #unlogged = new Set<string>();
 	#isSettled = false;
 	#moves = 0;
 
@@ -166,6 +168,9 @@ export class Mover {
 			return;
 		}
 		this.#pending.delete(token);
+		if (move.isJoin && offset === undefined) {
+			this.#noteUnlogged(move.rooms);
+		}
 		for (const receipt of receipts) {
 			this.#account.onOwed(receipt);
 		}
@@ -200,7 +205,13 @@ export class Mover {
 	/** A client that was told begins anew; one that was recovered asks where it is. */
 	#settle(recovered: boolean): void {
 		if (!recovered) {
+			for (const { rooms, isJoin } of this.#pending.values()) {
+				this.#noteUnlogged(isJoin ? rooms : []);
+			}
 			this.#pending.clear();
+			if (this.#unlogged.size > 0) {
+				this.#account.onJoining([...this.#unlogged], true);
+			}
 			this.#isSettled = true;
 			return;
 		}
@@ -213,6 +224,12 @@ export class Mover {
 			}
 			this.#isSettled = true;
 		});
+	}
+
+	#noteUnlogged(rooms: readonly string[]): void {
+		for (const room of rooms) {
+			this.#unlogged.add(room);
+		}
 	}
 
 	/** `onAnswer` runs before anything that follows the answer is heard. Without an answer the connection is broken, or the promise is. */
