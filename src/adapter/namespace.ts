@@ -10,6 +10,7 @@ import { BROADCAST, DISCONNECT_SOCKETS, EVENT_PACKET, FETCH_SOCKETS, SOCKETS_JOI
 import type { Delivery } from './delivery.ts';
 import type { LocalNamespace } from './dispatch/namespaces.ts';
 import type { Outbox } from './dispatch/outbox.ts';
+import { YoungMembers } from './dispatch/young-members.ts';
 import { encodeMessage, type OfficialAdapter, type OutgoingMessage, type RecoverableSocket } from './official.ts';
 import type { Position } from './position.ts';
 import type { Recovery } from './recovery/restore.ts';
@@ -32,14 +33,15 @@ export interface NamespaceDeps {
 
 /** Replaces methods of `adapter` in place; what arrives for the namespace is given to what this answers. */
 export function hardenNamespace(adapter: OfficialAdapter, deps: NamespaceDeps): LocalNamespace {
-	const namespace = new SocketIoNamespace(adapter, deps);
+	const young = new YoungMembers(deps.position);
+	const namespace = new SocketIoNamespace(adapter, deps, young);
 	// Messages to other servers go on the log, and reach the sockets here when they come back from it.
 	replacePublishing(adapter, {
 		deliver: (packet, opts) => namespace.broadcast(packet, opts, deps.position.cursor ?? ''),
 		publish: (message, opts) => deps.outbox.publish(encodeMessage(adapter, message), [...opts.rooms]),
 	});
 	replaceRequests(adapter, deps.requests);
-	replaceRooms(adapter, deps);
+	replaceRooms(adapter, deps, young);
 	if (deps.sessions && deps.recovery) {
 		replaceSessions(adapter, deps.sessions, deps.recovery);
 	}
@@ -54,7 +56,7 @@ export function hardenNamespace(adapter: OfficialAdapter, deps: NamespaceDeps): 
 }
 
 /** Messages of a namespace and of its rooms come while it has them. */
-function replaceRooms(adapter: OfficialAdapter, { delivery }: NamespaceDeps): void {
+function replaceRooms(adapter: OfficialAdapter, { delivery }: NamespaceDeps, young: YoungMembers): void {
 	const nsp = adapter.nsp.name;
 	const { addAll } = adapter;
 	void delivery.join(nsp);
@@ -64,6 +66,12 @@ function replaceRooms(adapter: OfficialAdapter, { delivery }: NamespaceDeps): vo
 	});
 	adapter.on('delete-room', (room: Room) => delivery.leave(nsp, room));
 	adapter.addAll = (id, rooms) => {
+		const before = adapter.sids.get(id);
+		for (const room of rooms) {
+			if (!before?.has(room)) {
+				young.join(id, room);
+			}
+		}
 		joined = undefined;
 		void addAll.call(adapter, id, rooms);
 		return joined;
@@ -74,10 +82,13 @@ function replaceRooms(adapter: OfficialAdapter, { delivery }: NamespaceDeps): vo
 export class SocketIoNamespace implements LocalNamespace {
 	readonly #adapter: OfficialAdapter;
 	readonly #deps: Pick<NamespaceDeps, 'recovery' | 'sessions' | 'onLost'>;
+	/** Undefined: messages are delivered in the moment in which they come. */
+	readonly #young: YoungMembers | undefined;
 
-	constructor(adapter: OfficialAdapter, deps: Pick<NamespaceDeps, 'recovery' | 'sessions' | 'onLost'>) {
+	constructor(adapter: OfficialAdapter, deps: Pick<NamespaceDeps, 'recovery' | 'sessions' | 'onLost'>, young?: YoungMembers) {
 		this.#adapter = adapter;
 		this.#deps = deps;
+		this.#young = young;
 	}
 
 	get rooms(): ReadonlyMap<Room, unknown> {
@@ -88,16 +99,16 @@ export class SocketIoNamespace implements LocalNamespace {
 		switch (message.kind) {
 			case 'broadcast':
 				this.#noteActivity(message.target.rooms, offset);
-				this.broadcast(message.packet, toOptions(message.target), offset);
+				this.broadcast(message.packet, this.#toOptions(message.target), offset);
 				break;
 			case 'join':
-				Adapter.prototype.addSockets.call(this.#adapter, toOptions(message.target), [...message.rooms]);
+				Adapter.prototype.addSockets.call(this.#adapter, this.#toOptions(message.target), [...message.rooms]);
 				break;
 			case 'leave':
-				Adapter.prototype.delSockets.call(this.#adapter, toOptions(message.target), [...message.rooms]);
+				Adapter.prototype.delSockets.call(this.#adapter, this.#toOptions(message.target), [...message.rooms]);
 				break;
 			case 'disconnect':
-				Adapter.prototype.disconnectSockets.call(this.#adapter, toOptions(message.target), message.close);
+				Adapter.prototype.disconnectSockets.call(this.#adapter, this.#toOptions(message.target), message.close);
 				break;
 			case 'lost':
 				this.#deps.onLost(this.#socketsIn(message.target.rooms));
@@ -105,6 +116,11 @@ export class SocketIoNamespace implements LocalNamespace {
 			case 'other':
 				break;
 		}
+	}
+
+	#toOptions({ rooms, except, flags }: EntryTarget): BroadcastOptions {
+		const outsiders = this.#young?.outsiders(rooms, (id) => this.#adapter.sids.get(id)) ?? [];
+		return { rooms: new Set(rooms), except: new Set([...except, ...outsiders]), flags };
 	}
 
 	#socketsIn(rooms: readonly Room[]): RecoverableSocket[] {
@@ -140,10 +156,6 @@ export class SocketIoNamespace implements LocalNamespace {
 		const sent = hasOffset ? { ...packet, data: [...packet.data, offset] } : packet;
 		Adapter.prototype.broadcast.call(this.#adapter, sent, opts);
 	}
-}
-
-function toOptions(target: EntryTarget): BroadcastOptions {
-	return { rooms: new Set(target.rooms), except: new Set(target.except), flags: target.flags };
 }
 
 export interface Publishing {
