@@ -115,20 +115,22 @@ export class Dispatcher implements Closable {
 		}
 		this.#pumping = true;
 		const before = this.#deps.position.cursor;
-		const queue = this.#queue;
+		let queue = this.#queue;
 		let index = 0;
 		let barrier: Promise<void> | undefined;
-		while (index < queue.length && queue === this.#queue && !this.#isHeld(queue[index])) {
+		while (index < queue.length && !this.#isHeld(queue[index])) {
 			barrier = this.#barrier?.barrier();
 			if (barrier) {
 				break;
 			}
 			this.#dispatch(queue[index]);
 			index++;
+			if (queue !== this.#queue) {
+				queue = this.#queue;
+				index = 0;
+			}
 		}
-		if (queue === this.#queue) {
-			this.#queue = queue.slice(index);
-		}
+		this.#queue = queue.slice(index);
 		this.#pumping = false;
 		this.#report(before);
 		if (barrier) {

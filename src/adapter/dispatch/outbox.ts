@@ -69,11 +69,15 @@ export class Outbox implements PublisherEvents, Closable {
 	}
 
 	onPublished(mark: PublisherMark, id: StreamOffset): void {
-		this.#deps.position.hear(id);
+		const { position } = this.#deps;
+		position.hear(id);
 		if (this.#pending.onPublished(mark, id)) {
 			if (this.#settlements.push({ mark, id }) === 1) {
 				setImmediate(() => this.#shareSettlements());
 			}
+		} else if (position.cursor !== undefined) {
+			// A tick may be faster than the reply, and the next one only comes with the next message.
+			this.passTo(position.cursor);
 		}
 	}
 
