@@ -96,30 +96,33 @@ export class SocketIoNamespace implements LocalNamespace {
 	}
 
 	deliver(message: EntryMessage, offset: string): void {
+		if (message.kind === 'other') {
+			return;
+		}
+		const options = this.#toOptions(message.target, parseOffset(offset) !== undefined);
 		switch (message.kind) {
 			case 'broadcast':
 				this.#noteActivity(message.target.rooms, offset);
-				this.broadcast(message.packet, this.#toOptions(message.target), offset);
+				this.broadcast(message.packet, options, offset);
 				break;
 			case 'join':
-				Adapter.prototype.addSockets.call(this.#adapter, this.#toOptions(message.target), [...message.rooms]);
+				Adapter.prototype.addSockets.call(this.#adapter, options, [...message.rooms]);
 				break;
 			case 'leave':
-				Adapter.prototype.delSockets.call(this.#adapter, this.#toOptions(message.target), [...message.rooms]);
+				Adapter.prototype.delSockets.call(this.#adapter, options, [...message.rooms]);
 				break;
 			case 'disconnect':
-				Adapter.prototype.disconnectSockets.call(this.#adapter, this.#toOptions(message.target), message.close);
+				Adapter.prototype.disconnectSockets.call(this.#adapter, options, message.close);
 				break;
 			case 'lost':
 				this.#deps.onLost(this.#socketsIn(message.target.rooms));
 				break;
-			case 'other':
-				break;
 		}
 	}
 
-	#toOptions({ rooms, except, flags }: EntryTarget): BroadcastOptions {
-		const outsiders = this.#young?.outsiders(rooms, (id) => this.#adapter.sids.get(id)) ?? [];
+	/** What comes without the log is for everyone who is there now. */
+	#toOptions({ rooms, except, flags }: EntryTarget, isOnLog: boolean): BroadcastOptions {
+		const outsiders = (isOnLog && this.#young?.outsiders(rooms, (id) => this.#adapter.sids.get(id))) || [];
 		return { rooms: new Set(rooms), except: new Set([...except, ...outsiders]), flags };
 	}
 
