@@ -15,7 +15,7 @@ export class SequenceTracker {
 		if (last !== undefined && sequence <= last) {
 			return 'duplicate';
 		}
-		this.advance({ publisher, sequence });
+		this.#advance({ publisher, sequence });
 		if (last === undefined || sequence === last + 1) {
 			return 'next';
 		}
@@ -27,31 +27,19 @@ export class SequenceTracker {
 		return 'explained';
 	}
 
-	/** Whether a run of entries goes on where that publisher's last one was. */
-	continues({ publisher, first }: { readonly publisher: string; readonly first: number }): boolean {
-		const last = this.#last.get(publisher);
-		return last === undefined || first === last + 1;
-	}
-
-	/** All up to that one have been seen. */
-	advance({ publisher, sequence }: PublisherMark): void {
-		if (!this.#last.has(publisher) && this.#last.size >= MAX_PUBLISHERS) {
-			const [oldest] = this.#last.keys();
-			this.#last.delete(oldest ?? '');
-		}
-		this.#last.set(publisher, sequence);
-	}
-
-	/** Whether anything of that publisher has been seen. */
-	knows({ publisher }: PublisherMark): boolean {
-		return this.#last.has(publisher);
-	}
-
 	hasSeen({ publisher, sequence }: PublisherMark): boolean {
 		return (this.#last.get(publisher) ?? 0) >= sequence;
 	}
 
 	clear(): void {
 		this.#last.clear();
+	}
+
+	#advance({ publisher, sequence }: PublisherMark): void {
+		if (!this.#last.has(publisher) && this.#last.size >= MAX_PUBLISHERS) {
+			const [oldest] = this.#last.keys();
+			this.#last.delete(oldest ?? '');
+		}
+		this.#last.set(publisher, sequence);
 	}
 }

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RecentEntries } from '../../../../src/adapter/recovery/recent-entries.ts';
 import { Replay } from '../../../../src/adapter/recovery/replay.ts';
 import type { RoomStay, SessionRecord } from '../../../../src/adapter/sessions/record.ts';
-import type { StreamEntry } from '../../../../src/stream/entry.ts';
-import type { StreamOffset } from '../../../../src/stream/offset.ts';
+import { MESSAGES_LOST, type PublisherMark, type StreamEntry } from '../../../../src/stream/entry.ts';
+import { at } from '../fake-worker.ts';
 
-const at = (ms: number): StreamOffset => `${ms}-0` as StreamOffset;
 const stay = (room: string, from: number, to?: number): RoomStay => ({ room, from: at(from), to: to === undefined ? undefined : at(to) });
 const UNLIMITED = 1e9;
 
@@ -16,14 +14,15 @@ interface EventOptions {
 	readonly flags?: object;
 	readonly id?: number;
 	readonly nsp?: string;
+	readonly mark?: PublisherMark;
 }
 
-function event(ms: number, name: string, { rooms = [], except = [], flags = {}, id, nsp = '/' }: EventOptions = {}): StreamEntry {
+function event(ms: number, name: string, { rooms = [], except = [], flags = {}, id, nsp = '/', mark }: EventOptions = {}): StreamEntry {
 	const data = JSON.stringify({ packet: { type: 2, data: [name], ...(id === undefined ? {} : { id }) }, opts: { rooms, except, flags } });
-	return { id: at(ms), uid: 'u', nsp, type: 3, data, mark: undefined, rooms: rooms.length === 0 ? undefined : rooms };
+	return { id: at(ms), uid: 'u', nsp, type: 3, data, mark, rooms: rooms.length === 0 ? undefined : rooms };
 }
 
-function order(ms: number, type: 4 | 5 | 6, rooms: readonly string[], moved: readonly string[] = []): StreamEntry {
+function order(ms: number, type: 4 | 5 | 6 | typeof MESSAGES_LOST, rooms: readonly string[], moved: readonly string[] = []): StreamEntry {
 	const data = JSON.stringify({ opts: { rooms, except: [], flags: {} }, rooms: moved });
 	return { id: at(ms), uid: 'u', nsp: '/', type, data, mark: undefined, rooms: undefined };
 }
@@ -33,12 +32,10 @@ function record(stays: readonly RoomStay[], savedAt = 10): SessionRecord {
 }
 
 function replayOf(entries: readonly StreamEntry[], stays: readonly RoomStay[], savedAt = 10, maxBytes = UNLIMITED): Replay {
-	const recent = new RecentEntries(1e6, at(0));
-	for (const entry of entries) {
-		recent.append(entry);
-	}
 	const replay = new Replay(record(stays, savedAt), at(10), maxBytes);
-	replay.advance(recent, entries.at(-1)?.id ?? at(10));
+	for (const entry of entries) {
+		replay.feed(entry);
+	}
 	return replay;
 }
 
@@ -123,16 +120,58 @@ test('more than is to be buffered for one client is refused', () => {
 	assert.equal(replayOf(entries, [stay('sid', 1)], 10, 5000).state, 'too_much');
 });
 
-test('it can be taken further, and says when what it needs is not at hand any more', () => {
-	const recent = new RecentEntries(2000, at(0));
-	const replay = new Replay(record([stay('sid', 1)]), at(10), UNLIMITED);
-	recent.append(event(11, 'a'));
-	assert.equal(replay.advance(recent, at(11)), 'ok');
-	recent.append(event(12, 'b'));
-	assert.equal(replay.advance(recent, at(12)), 'ok');
+test('an entry that was fed before, or is older than another, is ignored', () => {
+	const replay = replayOf([event(12, 'a'), event(11, 'late'), event(12, 'a again'), event(13, 'b')], [stay('sid', 1)]);
 	assert.deepEqual(names(replay), ['a', 'b']);
-	for (let ms = 13; ms < 40; ms++) {
-		recent.append(event(ms, 'flood'));
-	}
-	assert.equal(replay.advance(recent, at(39)), 'forgotten');
+	replay.feed(event(14, 'c'));
+	assert.deepEqual(names(replay), ['a', 'b', 'c']);
+});
+
+test('a message that was written twice is one message, whatever part of the log is read', () => {
+	const mark = (sequence: number, publisher = 'p'): PublisherMark => ({ publisher, sequence });
+	const replay = replayOf(
+		[
+			event(11, 'a', { mark: mark(7) }),
+			event(12, 'b', { mark: mark(9) }),
+			event(13, 'b again', { mark: mark(9) }),
+			event(14, 'c', { mark: mark(9, 'q') }),
+			event(15, 'seen', { mark: mark(8) }),
+			event(16, 'd', { mark: mark(10) }),
+		],
+		[stay('sid', 1)],
+	);
+	assert.deepEqual(names(replay), ['a', 'b', 'c', 'd']);
+});
+
+test('who lost messages is told, and who was in none of their rooms is not', () => {
+	const stays = [stay('sid', 1), stay('room', 1), stay('left', 1, 11)];
+	assert.equal(replayOf([order(12, MESSAGES_LOST, ['room', 'other'])], stays).state, 'lost');
+	assert.equal(replayOf([order(12, MESSAGES_LOST, [])], stays).state, 'lost');
+	assert.equal(replayOf([order(12, MESSAGES_LOST, ['other']), order(13, MESSAGES_LOST, ['left'])], stays).state, 'ok');
+	assert.equal(replayOf([order(10, MESSAGES_LOST, ['room'])], stays).state, 'ok');
+});
+
+test('what was refused stays refused, and gathers nothing more', () => {
+	const replay = replayOf([order(12, 6, ['sid']), event(13, 'a'), order(14, 4, ['sid'], ['new'])], [stay('sid', 1)]);
+	assert.equal(replay.state, 'kicked');
+	assert.deepEqual(names(replay), []);
+	assert.deepEqual(replay.rooms, ['sid']);
+});
+
+test('its rooms are those that it was in at some time, with those that it was moved to, by it or by their members, on the way', () => {
+	const replay = replayOf(
+		[
+			order(11, 4, ['sid'], ['second']),
+			order(12, 4, ['second'], ['third']),
+			order(13, 5, ['third'], ['second']),
+			order(14, 4, ['second'], ['too late']),
+			order(15, 4, ['never in it'], ['never']),
+		],
+		[stay('sid', 1), stay('left', 1, 9)],
+	);
+	assert.deepEqual(replay.rooms, ['sid', 'left', 'second', 'third']);
+	assert.deepEqual(
+		replay.stays.filter(({ to }) => to === undefined).map(({ room }) => room),
+		['sid', 'third'],
+	);
 });

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Namespace } from 'socket.io';
-import type { StreamHub } from '../../../../src/adapter/dispatch/dispatcher.ts';
+import { Adapter } from 'socket.io-adapter';
+import type { Outbox } from '../../../../src/adapter/dispatch/outbox.ts';
 import type { OfficialAdapter, RecoverableSocket } from '../../../../src/adapter/official.ts';
-import type { OlderEntries } from '../../../../src/adapter/recovery/older-entries.ts';
-import { RecentEntries } from '../../../../src/adapter/recovery/recent-entries.ts';
 import { Recovery, type RecoveryDeps } from '../../../../src/adapter/recovery/restore.ts';
 import { createPrivateId, createWorkerId } from '../../../../src/adapter/sessions/private-id.ts';
 import { encodeRecord, type SessionRecord } from '../../../../src/adapter/sessions/record.ts';

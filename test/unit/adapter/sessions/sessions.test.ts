@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SequenceTracker } from '../../../../src/adapter/dispatch/sequence-tracker.ts';
 import { encodeSafely, toPlainData } from '../../../../src/adapter/plain-data.ts';
+import { Position } from '../../../../src/adapter/position.ts';
 import { Semaphore } from '../../../../src/adapter/recovery/semaphore.ts';
 import { LiveSession, type SessionSocket } from '../../../../src/adapter/sessions/live-session.ts';
 import { decodeRecord } from '../../../../src/adapter/sessions/record.ts';
@@ -81,15 +81,6 @@ test('data that can not travel costs its keys and nothing else', () => {
 	assert.deepEqual(toPlainData(JSON.parse('{"__proto__":{"polluted":1}}'), nobody), {});
 });
 
-test('sequences: a repetition is a duplicate, a hole is a loss, a first number is neither', () => {
-	const tracker = new SequenceTracker();
-	const check = (sequence: number, publisher = 'p'): string => tracker.check({ publisher, sequence });
-	assert.deepEqual(
-		[check(5), check(6), check(6), check(5), check(9), check(10), check(1, 'q')],
-		['next', 'next', 'duplicate', 'duplicate', 'gap', 'next', 'next'],
-	);
-});
-
 test('a semaphore lets its number in, in order, and goes on past failures', async () => {
 	const semaphore = new Semaphore(2);
 	let running = 0;
@@ -138,9 +129,15 @@ function fakeStore(): FakeStore {
 	return store;
 }
 
-function createSessions(store: SessionStore, onLost = nobody): Sessions {
+function positionAt(ms: number): Position {
+	const position = new Position();
+	position.moveTo(at(ms));
+	return position;
+}
+
+function createSessions(store: SessionStore, onLost = nobody, position = positionAt(7)): Sessions {
 	const { config } = loadConfig({ env: {}, flags: {}, cwd: '/nonexistent' });
-	return new Sessions({ store, config, metrics: createMetrics(), log: createSilentLogger(), cursor: () => at(7), onLost, onEpoch: nobody });
+	return new Sessions({ store, config, metrics: createMetrics(), log: createSilentLogger(), position, onLost, onEpoch: nobody });
 }
 
 function open(sessions: Sessions, sid: string, rooms: readonly string[] = []): LiveSession {
@@ -157,6 +154,28 @@ function openSent(sessions: Sessions, sid: string): LiveSession {
 	sessions.noteSent('/', new Set([sid]));
 	return session;
 }
+
+test('a stay begins behind all that its worker has heard of, or at the entry that made the client join, and ends at the cursor', async (t) => {
+	const store = fakeStore();
+	const position = positionAt(7);
+	const sessions = createSessions(store, nobody, position);
+	t.after(() => sessions.close());
+	position.hear(at(9));
+	const session = openSent(sessions, 'sid');
+	position.dispatch(() => void sessions.join(session, ['moved']));
+	void sessions.join(session, ['left']);
+	void sessions.leave(session, 'left');
+	await sessions.flush();
+	const last = store.written.at(-1);
+	assert.ok(last?.kind === 'save');
+	const record = decodeRecord(last.record);
+	assert.equal(record?.at, at(7));
+	assert.deepEqual(record?.stays, [
+		{ room: 'left', from: at(9), to: at(7) },
+		{ room: 'sid', from: at(9), to: undefined },
+		{ room: 'moved', from: at(7), to: undefined },
+	]);
+});
 
 test('a join of a saved session holds delivery until it is saved too; a failing Redis holds it no longer', async (t) => {
 	const store = fakeStore();
