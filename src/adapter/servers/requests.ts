@@ -27,6 +27,8 @@ export interface RequestsDeps {
 	countServers(): Promise<number>;
 }
 
+type AnswerCallback = (error: PartialAnswerError | null, answers: readonly unknown[]) => void;
+
 interface OpenRequest {
 	/** Known servers that have not answered. */
 	readonly missing: Map<string, string>;
@@ -76,10 +78,7 @@ export class Requests {
 			return this.#deps.adapter.publishAndReturnOffset({ type: SERVER_SIDE_EMIT, data: { packet } });
 		}
 		// As it is now: it is sent once the servers are counted.
-		const question = decode(encode(packet.slice(0, -1)));
-		return this.#ask(SERVER_SIDE_EMIT, { packet: question }, DEFAULT_TIMEOUT_MS).then(({ answers, missing }) =>
-			callback(missing.length > 0 ? new PartialAnswerError(missing) : null, answers),
-		);
+		return this.#askServers(decode(encode(packet.slice(0, -1))), callback as AnswerCallback);
 	}
 
 	/** Takes an answer to one of our questions; false when it belongs to something else. */
@@ -149,6 +148,11 @@ export class Requests {
 
 	#nodes(): ReadonlyMap<string, string> {
 		return this.#deps.members.nodesOf(this.#deps.adapter.nsp.name);
+	}
+
+	async #askServers(packet: unknown, callback: AnswerCallback): Promise<void> {
+		const { answers, missing } = await this.#ask(SERVER_SIDE_EMIT, { packet }, DEFAULT_TIMEOUT_MS);
+		callback(missing.length > 0 ? new PartialAnswerError(missing) : null, answers);
 	}
 
 	async #ask(
