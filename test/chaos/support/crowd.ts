@@ -1,6 +1,7 @@
 /** Who is around a fleet: writers outside of it, listeners that stay in their rooms and movers that do not. Judges what they were promised. */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf } from '../../../src/base/errors.ts';
 import { createEmitter, type Emitter } from '../../../src/emit/emitter.ts';
 import type { RedisSource } from '../../../src/redis/writer-client.ts';
 import { parseOffset, type StreamOffset } from '../../../src/stream/offset.ts';
@@ -123,10 +124,17 @@ export class Crowd {
 			listener.socket.on('mark', onMark);
 			return () => listener.socket.off('mark', onMark);
 		});
-		await this.whileNobodyIsWronged(`everyone to hear of ${mark}`, () => {
-			void this.#emitter.emit('mark', mark);
-			return heard.size === this.listeners.length;
-		});
+		try {
+			await this.whileNobodyIsWronged(`everyone to hear of ${mark}`, () => {
+				void this.#emitter.emit('mark', mark);
+				return heard.size === this.listeners.length;
+			});
+		} catch (error) {
+			const deaf = this.listeners.filter((listener) => !heard.has(listener));
+			const [first] = deaf.map(({ account }) => account);
+			const whose = `${deaf.length} do not hear, as ${first?.name}:\n${first?.history.around(first.history.length - 1)}`;
+			throw new Error(`seed ${this.#plan.seed}, ${messageOf(error)}; ${whose}`, { cause: error });
+		}
 		for (const stop of stops) {
 			stop();
 		}
