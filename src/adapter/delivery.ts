@@ -55,6 +55,11 @@ export class Delivery implements Closable {
 		this.#channels = new Channels(deps.stream, deps.position);
 	}
 
+	/** No pod of a version that knows no routing has been there for a while. */
+	get isRouted(): boolean {
+		return this.#mode === 'routed';
+	}
+
 	/** What is written now comes. A connection that broke has not shown yet whether the log is still the same. */
 	get isLive(): boolean {
 		return this.#pushes?.isLive ?? this.#source !== undefined;

@@ -115,7 +115,7 @@ class StreamFleet implements FleetAdapter {
 		this.#members = this.#parts.add('membership', new Members({ redis, keys, subscriptions: this.#subscriptions, bus, log, owner }));
 		this.#members.onLeft((name, nodes, departure) => this.#onMemberLeft(name, nodes, departure));
 		// Pods of the version before may be in the fleet, and their clients come here and go there.
-		this.#store = createSessionStore(redis, keys, worker, () => false);
+		this.#store = createSessionStore(redis, keys, worker, () => this.#delivery.isRouted);
 		if (config.recovery) {
 			({ sessions: this.#sessions, recovery: this.#recovery } = this.#createRecovery(worker));
 			this.#dispatcher.setBarrier(this.#sessions);

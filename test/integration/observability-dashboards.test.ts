@@ -179,6 +179,12 @@ async function crossPods(one: Pod, other: Pod): Promise<unknown> {
 	return send(pollingUrl(other.url, sid), { method: 'POST', headers }, ENGINE_CLOSE);
 }
 
+/** Onto the log, and to whoever listens to the namespace. */
+const NONSENSE = `
+local id = redis.call('XADD', KEYS[1], '*', 'what', 'is this')
+return redis.call('PUBLISH', KEYS[1] .. ':namespace:/', id .. string.rep('\\0', 5))
+`;
+
 /** All but those of Redis itself. Each comes again until the scope ends: a rate needs two values that differ. */
 async function makeFaults(t: TestContext, pod: Pod, redis: TestRedis): Promise<void> {
 	const client = await connectClient(t, pod.url);
@@ -192,7 +198,7 @@ async function makeFaults(t: TestContext, pod: Pod, redis: TestRedis): Promise<v
 			.end('NONSENSE\r\n\r\n');
 		stranger.io.engine?.close();
 		readNothing(t, pod.url);
-		redisCli(redis, 'XADD', STREAM, '*', 'what', 'is this');
+		redisCli(redis, 'EVAL', NONSENSE, '1', STREAM);
 		await send(pollingUrl(pod.url, 'not-a-session'));
 		await delay(1000);
 	});
