@@ -9,8 +9,9 @@ import { parseOffset } from '../stream/offset.ts';
 import type { HubNamespace } from './dispatch/deliveries.ts';
 import type { StreamHub } from './dispatch/dispatcher.ts';
 import type { Interest } from './follow/interest.ts';
-import type { OfficialAdapter, OutgoingMessage, RecoverableSocket } from './official.ts';
+import { encodeOptions, type OfficialAdapter, type OutgoingMessage, type RecoverableSocket } from './official.ts';
 import type { Recovery } from './recovery/restore.ts';
+import type { Attendance } from './servers/attendance.ts';
 import type { Requests } from './servers/requests.ts';
 import type { Room } from './sessions/record.ts';
 import type { Sessions } from './sessions/sessions.ts';
@@ -21,6 +22,7 @@ export interface NamespaceDeps {
 	/** Undefined when recovery is off. */
 	readonly recovery: Recovery | undefined;
 	readonly sessions: Sessions | undefined;
+	readonly attendance: Attendance;
 	readonly requests: Requests;
 	readonly onClose: () => void;
 }
@@ -45,7 +47,7 @@ export function hardenNamespace(adapter: OfficialAdapter, deps: NamespaceDeps): 
 	adapter.close = () => {
 		deps.hub.remove(adapter.nsp.name);
 		deps.interest.onNamespace();
-		deps.requests.close();
+		deps.attendance.close();
 		deps.onClose();
 		return close();
 	};
@@ -132,7 +134,6 @@ function replacePublishing(adapter: OfficialAdapter, { hub }: NamespaceDeps, loc
 		// Encoding what can't be encoded throws here, at the caller, as it does without a cluster. The promise resolves at once.
 		void hub.own.withRooms(rooms, () => adapter.publishAndReturnOffset(message));
 	};
-	const encodeOptions = ({ rooms, except, flags }: BroadcastOptions) => ({ rooms: [...rooms], except: [...(except ?? [])], flags });
 
 	adapter.broadcast = (packet, opts) => {
 		if (opts.flags?.local) {
@@ -164,9 +165,9 @@ function replacePublishing(adapter: OfficialAdapter, { hub }: NamespaceDeps, loc
 	};
 }
 
-function replaceRequests(adapter: OfficialAdapter, { requests }: NamespaceDeps): void {
+function replaceRequests(adapter: OfficialAdapter, { attendance, requests }: NamespaceDeps): void {
 	const { onMessage, onResponse, publishResponse } = adapter;
-	adapter.serverCount = () => requests.serverCount();
+	adapter.serverCount = () => attendance.serverCount();
 	adapter.fetchSockets = (opts) => requests.fetchSockets(opts);
 	adapter.serverSideEmit = (packet) => requests.serverSideEmit(packet);
 	adapter.onMessage = (message: ClusterMessage, offset) => {

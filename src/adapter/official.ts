@@ -35,6 +35,11 @@ export function createOfficialFactory(port: StreamPort, keys: RedisKeys): Offici
 	return (nsp) => create(nsp) as OfficialAdapter;
 }
 
+/** Where a message goes, as the messages between servers say it. */
+export function encodeOptions({ rooms, except, flags }: BroadcastOptions): object {
+	return { rooms: [...rooms], except: [...(except ?? [])], flags };
+}
+
 /** The channel that all servers with a namespace listen on, as the official adapter names it. */
 export function requestChannelOf(keys: RedisKeys, nsp: string): string {
 	return `${keys.channels}#${nsp}#`;

@@ -7,7 +7,7 @@ import { Lifecycle } from '../base/lifecycle.ts';
 import type { RedisHandle } from '../redis/client.ts';
 import { redisKeysOf } from '../redis/keys.ts';
 import { persevere } from '../redis/persevere.ts';
-import { countSubscribers, Subscriptions } from '../redis/subscriptions.ts';
+import { Subscriptions } from '../redis/subscriptions.ts';
 import { readStreamInfo } from '../stream/info.ts';
 import { STREAM_START, type StreamOffset } from '../stream/offset.ts';
 import { createPublisher, type Publisher } from '../stream/publisher.ts';
@@ -23,6 +23,7 @@ import { OlderEntries } from './recovery/older-entries.ts';
 import { RecentEntries } from './recovery/recent-entries.ts';
 import { Recovery } from './recovery/restore.ts';
 import { RetentionWatch } from './recovery/retention.ts';
+import { Attendance } from './servers/attendance.ts';
 import { type Departure, Members } from './servers/members.ts';
 import { Requests } from './servers/requests.ts';
 import { Sessions } from './sessions/sessions.ts';
@@ -46,7 +47,7 @@ class StreamFleet implements FleetAdapter {
 	readonly #keys;
 	readonly #stop = new AbortController();
 	readonly #parts: Lifecycle;
-	readonly #adapters = new Map<string, { adapter: OfficialAdapter; requests: Requests }>();
+	readonly #adapters = new Map<string, { adapter: OfficialAdapter; attendance: Attendance }>();
 	readonly #hub: StreamHub;
 	readonly #publisher: Publisher;
 	readonly #subscriptions: Subscriptions;
@@ -207,19 +208,14 @@ class StreamFleet implements FleetAdapter {
 	#createNamespace(adapter: OfficialAdapter): Adapter {
 		const { metrics, log } = this.#deps;
 		const name = adapter.nsp.name;
-		const requests = new Requests({
-			adapter,
-			members: this.#members,
-			metrics,
-			log,
-			countServers: () => countSubscribers(this.#redis.commands, requestChannelOf(this.#keys, name)),
-		});
+		const attendance = new Attendance({ adapter, members: this.#members, redis: this.#redis, keys: this.#keys, log });
 		hardenNamespace(adapter, {
 			hub: this.#hub,
 			interest: this.#carrier.interest,
 			recovery: this.#recovery,
 			sessions: this.#sessions,
-			requests,
+			attendance,
+			requests: new Requests({ adapter, attendance, metrics, log }),
 			onClose: () => {
 				this.#adapters.delete(name);
 				this.#members.unregister(name);
@@ -228,7 +224,7 @@ class StreamFleet implements FleetAdapter {
 				this.#subscriptions.remove(responseChannelOf(this.#keys, name, adapter.uid));
 			},
 		});
-		this.#adapters.set(name, { adapter, requests });
+		this.#adapters.set(name, { adapter, attendance });
 		this.#members.register(name, adapter.uid);
 		return adapter as unknown as Adapter;
 	}
@@ -300,7 +296,7 @@ class StreamFleet implements FleetAdapter {
 	#onMemberLeft(name: string, nodes: ReadonlyMap<string, string>, departure: Departure): void {
 		for (const [nsp, uid] of nodes) {
 			const found = this.#adapters.get(nsp);
-			found?.requests.forget(uid, departure);
+			found?.attendance.forget(uid, departure);
 			// For presence: its sockets are not in fetchSockets() any more.
 			found?.adapter.emit('worker-left', name);
 		}

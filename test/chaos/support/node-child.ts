@@ -8,7 +8,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { createAdapter } from '@socket.io/redis-streams-adapter';
 import { Redis } from 'ioredis';
-import { Server } from 'socket.io';
+import { type Namespace, Server } from 'socket.io';
 import { buildRecoveryOptions, createFleetAdapter } from '../../../src/adapter/create.ts';
 import { missingOf, PartialAnswerError } from '../../../src/adapter/servers/partial-answer.ts';
 import { messageOf } from '../../../src/base/errors.ts';
@@ -19,6 +19,9 @@ import { createMetrics, type Metrics } from '../../../src/metrics/registry.ts';
 import { createRedis } from '../../../src/redis/client.ts';
 import type { NodeSpec, Order, Reply } from './protocol.ts';
 
+/** Made when their first client comes, closed when their last one leaves. */
+const DYNAMIC = /^\/dynamic-\d+$/;
+
 const spec = JSON.parse(process.argv[2] ?? '{}') as NodeSpec;
 const warnings: string[] = [];
 process.on('warning', ({ name }) => warnings.push(name));
@@ -26,13 +29,12 @@ process.on('warning', ({ name }) => warnings.push(name));
 const metrics = createMetrics();
 const { io, reasons } = spec.kind === 'ours' ? await createOurs(metrics) : createOfficial();
 
-for (const name of ['/', ...(spec.namespaces ?? [])]) {
+for (const name of ['/', ...(spec.namespaces ?? []), DYNAMIC]) {
 	const nsp = io.of(name);
 	nsp.use((socket, next) => {
 		const { delayMs, token } = socket.handshake.auth as { delayMs?: number; token?: string };
 		setTimeout(() => next(token === 'expired' ? new Error('expired') : undefined), delayMs ?? 0);
 	});
-	nsp.on('question', (answer: (pod: string) => void) => answer(spec.pod ?? ''));
 	nsp.on('connection', (socket) => {
 		const { rooms = [] } = socket.handshake.auth as { rooms?: string[] };
 		if (!socket.recovered) {
@@ -50,6 +52,18 @@ for (const name of ['/', ...(spec.namespaces ?? [])]) {
 		socket.on('data', (answer: (data: object) => void) => answer({ kept: socket.data.kept }));
 		socket.on('rooms', (answer: (rooms: string[]) => void) => answer([...socket.rooms]));
 	});
+}
+
+io.on('new_namespace', hearQuestions);
+for (const name of ['/', ...(spec.namespaces ?? [])]) {
+	hearQuestions(io.of(name));
+}
+
+/** From the other servers. */
+function hearQuestions(nsp: Pick<Namespace, 'on'>): void {
+	nsp.on('question', (answer: (pod: string) => void) => answer(spec.pod ?? ''));
+	// Heard, and never answered.
+	nsp.on('unanswered', () => undefined);
 }
 
 const http = createServer();
@@ -103,15 +117,32 @@ async function carryOut({ what, nsp = '/', rooms = [], args = [] }: Order): Prom
 				.socketsLeave(String(args[0]));
 			return undefined;
 		case 'fetch': {
+			const startedAt = performance.now();
 			const sockets = await target.fetchSockets();
-			return { ids: sockets.map(({ id }) => id), missing: missingOf(sockets) };
+			return { ids: sockets.map(({ id }) => id), missing: missingOf(sockets), ms: performance.now() - startedAt };
 		}
-		case 'ask':
+		case 'ask': {
+			const startedAt = performance.now();
 			return new Promise((resolve) => {
-				io.of(nsp).serverSideEmit('question', (error: Error | null, answers: string[]) =>
-					resolve({ answers, missing: error instanceof PartialAnswerError ? error.missing : [] }),
+				io.of(nsp).serverSideEmit(String(args[0] ?? 'question'), (error: Error | null, answers: string[]) =>
+					resolve({
+						answers,
+						missing: error instanceof PartialAnswerError ? error.missing : [],
+						ms: performance.now() - startedAt,
+					}),
 				);
 			});
+		}
+		case 'emit-with-ack': {
+			const startedAt = performance.now();
+			return new Promise((resolve) => {
+				target
+					.timeout(Number(args[1]))
+					.emit(String(args[0]), (error: Error | null, answers: unknown[]) =>
+						resolve({ answers, failed: error !== null, ms: performance.now() - startedAt }),
+					);
+			});
+		}
 		case 'servers':
 			return io.of(nsp).adapter.serverCount();
 		case 'metric':
@@ -164,6 +195,7 @@ async function createOurs(own: Metrics): Promise<{ io: Server; reasons: () => re
 		...buildRecoveryOptions(config),
 		pingInterval: config.pingIntervalMs,
 		pingTimeout: config.pingTimeoutMs,
+		cleanupEmptyChildNamespaces: true,
 	});
 	fleet.attach(server);
 	await fleet.start();
@@ -184,6 +216,7 @@ function createOfficial(): { io: Server; reasons: () => readonly string[] } {
 		connectionStateRecovery: { maxDisconnectionDuration: 120_000, skipMiddlewares: false },
 		pingInterval: Number(spec.options?.pingIntervalMs ?? 25_000),
 		pingTimeout: Number(spec.options?.pingTimeoutMs ?? 20_000),
+		cleanupEmptyChildNamespaces: true,
 	});
 	return { io: server, reasons: () => [] };
 }

@@ -33,6 +33,7 @@ export interface Order {
 		| 'leave'
 		| 'fetch'
 		| 'ask'
+		| 'emit-with-ack'
 		| 'servers'
 		| 'metric'
 		| 'cut'
