@@ -145,3 +145,21 @@ test('a server that is killed while it is asked is not waited for', async (conte
 	assert.deepEqual(missing, []);
 	assert.ok(ms < 2500, `${ms} ms`);
 });
+
+test('a server that lives and does not listen is missing, not gone', async (context) => {
+	const t = lastFirst(context);
+	const redis = await startRedis(t);
+	const direct = new Redis(redis.url);
+	t.after(() => direct.disconnect());
+	await direct.acl('SETUSER', 'third', 'on', '>secret', '~*', '&*', '+@all');
+	const asking = await startNode(t, { kind: 'ours', redisUrl: redis.url, pod: 'AAAA' });
+	const third = await startNode(t, { kind: 'ours', redisUrl: redis.url.replace('//', '//third:secret@'), pod: 'CCCC' });
+	await knowEachOther(t, redis, '/', asking, third);
+	// Its connection breaks, and it may not subscribe again; what it sends, its heartbeats, is heard.
+	await direct.acl('SETUSER', 'third', '-subscribe');
+	assert.equal(await direct.call('CLIENT', 'KILL', 'USER', 'third', 'TYPE', 'pubsub'), 1);
+	const { missing, ms } = await fetch(asking);
+	report(context, 'answered after', ms);
+	assert.equal(third.exit(), undefined);
+	assert.deepEqual(missing, ['CCCC/0']);
+});
