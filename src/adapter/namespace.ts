@@ -11,6 +11,7 @@ import type { StreamHub } from './dispatch/dispatcher.ts';
 import type { Interest } from './follow/interest.ts';
 import { encodeOptions, type OfficialAdapter, type OutgoingMessage, type RecoverableSocket } from './official.ts';
 import type { Recovery } from './recovery/restore.ts';
+import type { Acknowledgements } from './servers/acknowledgements.ts';
 import type { Attendance } from './servers/attendance.ts';
 import type { Requests } from './servers/requests.ts';
 import type { Room } from './sessions/record.ts';
@@ -24,6 +25,7 @@ export interface NamespaceDeps {
 	readonly sessions: Sessions | undefined;
 	readonly attendance: Attendance;
 	readonly requests: Requests;
+	readonly acknowledgements: Acknowledgements;
 	readonly onClose: () => void;
 }
 
@@ -48,6 +50,7 @@ export function hardenNamespace(adapter: OfficialAdapter, deps: NamespaceDeps): 
 		deps.hub.remove(adapter.nsp.name);
 		deps.interest.onNamespace();
 		deps.attendance.close();
+		deps.acknowledgements.close();
 		deps.onClose();
 		return close();
 	};
@@ -165,9 +168,10 @@ function replacePublishing(adapter: OfficialAdapter, { hub }: NamespaceDeps, loc
 	};
 }
 
-function replaceRequests(adapter: OfficialAdapter, { attendance, requests }: NamespaceDeps): void {
+function replaceRequests(adapter: OfficialAdapter, { attendance, requests, acknowledgements }: NamespaceDeps): void {
 	const { onMessage, onResponse, publishResponse } = adapter;
-	adapter.serverCount = () => attendance.serverCount();
+	adapter.broadcastWithAck = (packet, opts, onCount, onAck) => acknowledgements.broadcast(packet, opts, onCount, onAck);
+	adapter.serverCount = () => (acknowledgements.takeCountQuestion() ? Promise.resolve(1) : attendance.serverCount());
 	adapter.fetchSockets = (opts) => requests.fetchSockets(opts);
 	adapter.serverSideEmit = (packet) => requests.serverSideEmit(packet);
 	adapter.onMessage = (message: ClusterMessage, offset) => {
@@ -178,7 +182,7 @@ function replaceRequests(adapter: OfficialAdapter, { attendance, requests }: Nam
 		}
 	};
 	adapter.onResponse = (response) => {
-		if (!requests.take(response)) {
+		if (!requests.take(response) && !acknowledgements.take(response)) {
 			onResponse.call(adapter, response);
 		}
 	};

@@ -23,6 +23,7 @@ import { OlderEntries } from './recovery/older-entries.ts';
 import { RecentEntries } from './recovery/recent-entries.ts';
 import { Recovery } from './recovery/restore.ts';
 import { RetentionWatch } from './recovery/retention.ts';
+import { Acknowledgements } from './servers/acknowledgements.ts';
 import { Attendance } from './servers/attendance.ts';
 import { type Departure, Members } from './servers/members.ts';
 import { Requests } from './servers/requests.ts';
@@ -216,6 +217,7 @@ class StreamFleet implements FleetAdapter {
 			sessions: this.#sessions,
 			attendance,
 			requests: new Requests({ adapter, attendance, metrics, log }),
+			acknowledgements: new Acknowledgements(adapter, attendance),
 			onClose: () => {
 				this.#adapters.delete(name);
 				this.#members.unregister(name);

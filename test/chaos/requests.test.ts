@@ -6,7 +6,7 @@ import { lastFirst } from '../support/last-first.ts';
 import { type Scope, startRedis, type TestRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 import { type NodeProcess, startNode } from './support/node-process.ts';
-import { join } from './support/row.ts';
+import { join, type RowClient } from './support/row.ts';
 
 const WAIT = { timeoutMs: 60_000 };
 /** A question waits for 5 s; what is answered before that was settled, however slow the machine. */
@@ -21,6 +21,12 @@ interface Fetched {
 interface Asked {
 	readonly answers: readonly string[];
 	readonly missing: readonly string[];
+	readonly ms: number;
+}
+
+interface Acknowledged {
+	readonly answers: readonly unknown[];
+	readonly failed: boolean;
 	readonly ms: number;
 }
 
@@ -64,6 +70,13 @@ async function knowEachOther(t: Scope, redis: TestRedis, nsp: string, ...nodes: 
 }
 
 const fetch = (node: NodeProcess, nsp = '/'): Promise<Fetched> => node.order('fetch', { nsp });
+const emitWithAck = (node: NodeProcess, room: string, timeoutMs: number): Promise<Acknowledged> =>
+	node.order('emit-with-ack', { rooms: [room], args: ['question', timeoutMs] });
+
+function answerWith(client: RowClient, value: unknown): RowClient {
+	client.socket.on('question', (answer: (value: unknown) => void) => answer(value));
+	return client;
+}
 
 function report(context: TestContext, what: string, ms: number): void {
 	context.diagnostic(`${what}: ${Math.round(ms)} ms`);
@@ -162,4 +175,84 @@ test('a server that lives and does not listen is missing, not gone', async (cont
 	report(context, 'answered after', ms);
 	assert.equal(third.exit(), undefined);
 	assert.deepEqual(missing, ['CCCC/0']);
+});
+
+test('emitWithAck() to a room waits for the clients in it, and not for servers that have none', async (context) => {
+	const { t, asking, second, third } = await setStage(context);
+	answerWith(await join(t, second.url, { rooms: ['room'] }), 'here');
+	const answered = await emitWithAck(asking, 'room', 10_000);
+	report(context, 'a room on another server', answered.ms);
+	assert.deepEqual(answered.answers, ['here']);
+	assert.ok(answered.ms < 1000, `${answered.ms} ms`);
+	const own = await emitWithAck(second, 'room', 10_000);
+	report(context, 'a room on the server that asks', own.ms);
+	assert.deepEqual(own.answers, ['here']);
+	assert.ok(own.ms < 1000, `${own.ms} ms`);
+	const local = await second.order<Acknowledged>('emit-with-ack', { rooms: ['room'], args: ['question', 10_000, 'local'] });
+	report(context, 'a room on the server that asks, and no other', local.ms);
+	assert.deepEqual(local, { answers: ['here'], failed: false, ms: local.ms });
+	const nobody = await emitWithAck(third, 'nobody', 10_000);
+	report(context, 'a room of which nobody has members', nobody.ms);
+	assert.deepEqual(nobody, { answers: [], failed: false, ms: nobody.ms });
+	assert.ok(nobody.ms < 1000, `${nobody.ms} ms`);
+});
+
+test('emitWithAck() after a server was killed, and while one is', async (context) => {
+	const { t, asking, second, third } = await setStage(context);
+	answerWith(await join(t, second.url, { rooms: ['room'] }), 'here');
+	third.kill('SIGSTOP');
+	const between = emitWithAck(asking, 'room', 15_000);
+	await asking.order('ping');
+	third.kill('SIGKILL');
+	const first = await between;
+	report(context, 'a server that died between', first.ms);
+	assert.deepEqual(first, { answers: ['here'], failed: false, ms: first.ms });
+	assert.ok(first.ms < 5000, `${first.ms} ms`);
+	const next = await emitWithAck(asking, 'room', 15_000);
+	report(context, 'the next one', next.ms);
+	assert.deepEqual(next, { answers: ['here'], failed: false, ms: next.ms });
+	assert.ok(next.ms < 1000, `${next.ms} ms`);
+});
+
+test('emitWithAck() waits for clients of a server that died, which did not acknowledge, and for a server that is frozen', async (context) => {
+	const { t, asking, second, third } = await setStage(context);
+	answerWith(await join(t, second.url, { rooms: ['room'] }), 'here');
+	let asked = 0;
+	const mute = await join(t, third.url, { rooms: ['room'], reconnection: false });
+	mute.socket.on('question', () => asked++);
+	const answered = emitWithAck(asking, 'room', 4000);
+	await waitFor('the client to be asked', () => asked === 1, WAIT);
+	third.kill('SIGKILL');
+	const died = await answered;
+	assert.deepEqual(died, { answers: ['here'], failed: true, ms: died.ms });
+	second.kill('SIGSTOP');
+	const frozen = await emitWithAck(asking, 'room', 2000);
+	assert.deepEqual(frozen, { answers: [], failed: true, ms: frozen.ms });
+});
+
+test('emitWithAck() while namespaces open and close all the time', async (context) => {
+	const { t, asking, second, third } = await setStage(context);
+	const nsp = '/dynamic-3';
+	answerWith(await join(t, asking.url, { path: nsp, rooms: ['room'] }), 'here');
+	let churning = true;
+	const churn = async (node: NodeProcess): Promise<void> => {
+		while (churning) {
+			const guest = await join(t, node.url, { path: nsp });
+			guest.socket.disconnect();
+		}
+	};
+	const churns = [churn(second), churn(third)];
+	const until = Date.now() + 15_000;
+	const found: Acknowledged[] = [];
+	while (Date.now() < until) {
+		found.push(await asking.order<Acknowledged>('emit-with-ack', { nsp, rooms: ['room'], args: ['question', 5000] }));
+	}
+	churning = false;
+	await Promise.all(churns);
+	const failed = found.filter((answer) => answer.failed).length;
+	context.diagnostic(
+		`${found.length} questions, ${failed} failed, the slowest took ${Math.round(Math.max(...found.map(({ ms }) => ms)))} ms`,
+	);
+	assert.equal(failed, 0);
+	assert.ok(found.every(({ answers }) => answers.length === 1 && answers[0] === 'here'));
 });
