@@ -1,0 +1,101 @@
+/** Who has to answer one request to the servers of a namespace, and who has. Pure: what is known is told to it. */
+import type { Departure } from './members.ts';
+
+/** Stands for a server that no heartbeat tells of: a plain Socket.IO server with the official adapter. */
+const UNKNOWN_SERVER = 'unknown';
+
+/** What Redis says about who listens, at one moment. */
+export interface Look {
+	/** Connections that listen for requests of the namespace, this server's own among them. */
+	readonly listening: number;
+	/** Ids of the servers that were looked for, this one among them. */
+	readonly sought: ReadonlySet<string>;
+	/** Those of them which listen. */
+	readonly present: ReadonlySet<string>;
+}
+
+/** One request. It is over when everyone has answered who can, or when its owner ends it. */
+export class RollCall {
+	/** Id of a server -> its name. */
+	readonly #waiting: Map<string, string>;
+	readonly #answered = new Set<string>();
+	/** Names of those that are not waited for any more, though they may live. */
+	readonly #silent: string[] = [];
+	/** How many servers beside those must answer; undefined until they were counted. */
+	#unknown: number | undefined;
+	readonly #end = Promise.withResolvers<void>();
+	#isOver = false;
+
+	constructor(known: ReadonlyMap<string, string>) {
+		this.#waiting = new Map(known);
+	}
+
+	get over(): Promise<void> {
+		return this.#end.promise;
+	}
+
+	/** Ids of the known servers that have not answered. */
+	get waiting(): readonly string[] {
+		return [...this.#waiting.keys()];
+	}
+
+	get answered(): ReadonlySet<string> {
+		return this.#answered;
+	}
+
+	/** Names of servers that have not answered and may live. */
+	get missing(): readonly string[] {
+		return [...this.#silent, ...this.#waiting.values(), ...Array<string>(this.#unknown ?? 0).fill(UNKNOWN_SERVER)];
+	}
+
+	/** A server answers; false when it has already, or comes too late. */
+	take(uid: string): boolean {
+		if (this.#isOver || this.#answered.has(uid)) {
+			return false;
+		}
+		this.#answered.add(uid);
+		if (!this.#waiting.delete(uid) && this.#unknown !== undefined) {
+			this.#unknown = Math.max(0, this.#unknown - 1);
+		}
+		this.#check();
+		return true;
+	}
+
+	/** What listens and is nobody known has heard the request, unless it came later: the count only falls. */
+	count({ listening, sought, present }: Look): void {
+		const others = [...this.#answered].filter((uid) => !sought.has(uid)).length;
+		this.#unknown = Math.max(0, Math.min(this.#unknown ?? Number.POSITIVE_INFINITY, listening - present.size - others));
+		this.#check();
+	}
+
+	/** Nobody else can listen, or Redis did not say who does. */
+	knownAreAll(): void {
+		this.#unknown ??= 0;
+		this.#check();
+	}
+
+	/** That server will not answer any more. One that is only silent may have sockets all the same: without them the answer is partial. */
+	forget(uid: string, departure: Departure): void {
+		const name = this.#waiting.get(uid);
+		if (name === undefined || this.#isOver) {
+			return;
+		}
+		this.#waiting.delete(uid);
+		if (departure === 'silent') {
+			this.#silent.push(name);
+		}
+		this.#check();
+	}
+
+	/** Who has not answered by now is missing. */
+	end(): void {
+		this.#isOver = true;
+		this.#end.resolve();
+	}
+
+	#check(): void {
+		if (this.#waiting.size === 0 && this.#unknown === 0) {
+			this.end();
+		}
+	}
+}
