@@ -34,6 +34,10 @@ export class RollCall {
 		return this.#end.promise;
 	}
 
+	get isOver(): boolean {
+		return this.#isOver;
+	}
+
 	/** Ids of the known servers that have not answered. */
 	get waiting(): readonly string[] {
 		return [...this.#waiting.keys()];
