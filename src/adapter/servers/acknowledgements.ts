@@ -15,8 +15,9 @@ interface OpenBroadcast {
 	readonly rollCall: RollCall;
 	readonly timer: NodeJS.Timeout;
 	readonly onAck: BroadcastWithAck[3];
-	/** How many were asked, as far as their servers have said. */
+	/** How many clients were asked, as far as their servers have said. */
 	clients: number;
+	acks: number;
 }
 
 export class Acknowledgements {
@@ -33,26 +34,28 @@ export class Acknowledgements {
 	/** As in socket.io-adapter, but that `onCount` is called once, with the clients of all servers. Throws what encoding throws. */
 	broadcast(packet: BroadcastWithAck[0], opts: BroadcastOptions, onCount: BroadcastWithAck[2], onAck: BroadcastWithAck[3]): void {
 		const adapter = this.#adapter;
-		const ask = (onLocalCount: BroadcastWithAck[2]): void =>
-			Adapter.prototype.broadcastWithAck.call(adapter, packet, opts, onLocalCount, onAck);
+		const askClients = (onLocalCount: BroadcastWithAck[2], onLocalAck: BroadcastWithAck[3]): void =>
+			Adapter.prototype.broadcastWithAck.call(adapter, packet, opts, onLocalCount, onLocalAck);
 		this.#expectOneCount();
 		if (opts.flags?.local) {
-			ask(onCount);
+			askClients(onCount, onAck);
 			return;
 		}
 		const requestId = randomBytes(8).toString('hex');
 		const data = { packet, requestId, opts: encodeOptions(opts) };
 		const rollCall = this.#attendance.call(() => void adapter.publishAndReturnOffset({ type: BROADCAST, data }));
 		const timer = setTimeout(() => this.#end(requestId), opts.flags?.timeout);
-		const open: OpenBroadcast = { rollCall, timer, onAck, clients: 0 };
+		const open: OpenBroadcast = { rollCall, timer, onAck, clients: 0, acks: 0 };
 		this.#open.set(requestId, open);
-		ask((count) => {
+		const onLocalCount = (count: number): void => {
 			open.clients += count;
-		});
+		};
+		askClients(onLocalCount, (answer) => this.#onAck(requestId, open, answer));
 		void rollCall.over.then(() => {
 			// Who may live and has not said how many it asked leaves the sum open: then Socket.IO's own deadline ends it, with an error.
 			if (rollCall.missing.length === 0) {
 				onCount(open.clients);
+				this.#endIfAnswered(requestId, open);
 			}
 		});
 	}
@@ -77,7 +80,7 @@ export class Acknowledgements {
 			open.clients += response.data.clientCount;
 		} else if (response.type === BROADCAST_ACK && open.rollCall.answered.has(response.uid)) {
 			// Of a server that was not counted it would be one acknowledgement too many.
-			open.onAck(response.data.packet);
+			this.#onAck(response.data.requestId, open, response.data.packet);
 		}
 		return true;
 	}
@@ -93,6 +96,18 @@ export class Acknowledgements {
 		queueMicrotask(() => {
 			this.#isCounting = false;
 		});
+	}
+
+	#onAck(requestId: string, open: OpenBroadcast, answer: unknown): void {
+		open.acks++;
+		open.onAck(answer);
+		this.#endIfAnswered(requestId, open);
+	}
+
+	#endIfAnswered(requestId: string, { rollCall, clients, acks }: OpenBroadcast): void {
+		if (rollCall.isOver && acks === clients) {
+			this.#end(requestId);
+		}
 	}
 
 	#end(requestId: string): void {

@@ -18,6 +18,8 @@ export interface Look {
 export class RollCall {
 	/** Id of a server -> its name. */
 	readonly #waiting: Map<string, string>;
+	/** Everyone who was ever known, waited for or not. */
+	readonly #named: Set<string>;
 	readonly #answered = new Set<string>();
 	/** Names of those that are not waited for any more, though they may live. */
 	readonly #silent: string[] = [];
@@ -28,10 +30,15 @@ export class RollCall {
 
 	constructor(known: ReadonlyMap<string, string>) {
 		this.#waiting = new Map(known);
+		this.#named = new Set(known.keys());
 	}
 
 	get over(): Promise<void> {
 		return this.#end.promise;
+	}
+
+	get isOver(): boolean {
+		return this.#isOver;
 	}
 
 	/** Ids of the known servers that have not answered. */
@@ -61,10 +68,21 @@ export class RollCall {
 		return true;
 	}
 
-	/** What listens and is nobody known has heard the request, unless it came later: the count only falls. */
-	count({ listening, sought, present }: Look): void {
+	/**
+	 * `known`: as when the look began. What listens and is nobody known has heard the request, unless it came later: the count only falls.
+	 * Where it falls while somebody becomes known, that is taken for who was unknown before, and is still waited for.
+	 */
+	count({ listening, sought, present }: Look, known: ReadonlyMap<string, string>): void {
 		const others = [...this.#answered].filter((uid) => !sought.has(uid)).length;
-		this.#unknown = Math.max(0, Math.min(this.#unknown ?? Number.POSITIVE_INFINITY, listening - present.size - others));
+		const before = this.#unknown ?? Number.POSITIVE_INFINITY;
+		this.#unknown = Math.max(0, Math.min(before, listening - present.size - others));
+		const newcomers = [...known].filter(([uid]) => present.has(uid) && !this.#named.has(uid) && !this.#answered.has(uid));
+		for (const [i, [uid, name]] of newcomers.entries()) {
+			this.#named.add(uid);
+			if (i < before - this.#unknown) {
+				this.#waiting.set(uid, name);
+			}
+		}
 		this.#check();
 	}
 

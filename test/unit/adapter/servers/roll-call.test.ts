@@ -7,6 +7,7 @@ const KNOWN = new Map([
 	['b', 'BBBB/0'],
 	['c', 'CCCC/0'],
 ]);
+const NEW = new Map([['new', 'DDDD/0']]);
 
 /** `present` listen, and `strangers` beside them. */
 function look(sought: readonly string[], present: readonly string[], strangers = 0): Look {
@@ -20,7 +21,7 @@ async function isOver(rollCall: RollCall): Promise<boolean> {
 test('it is over when all who are known have answered, and nobody else listens', async () => {
 	const rollCall = new RollCall(KNOWN);
 	rollCall.take('b');
-	rollCall.count(look([SELF, 'b', 'c'], [SELF, 'b', 'c']));
+	rollCall.count(look([SELF, 'b', 'c'], [SELF, 'b', 'c']), KNOWN);
 	assert.deepEqual(rollCall.waiting, ['c']);
 	assert.equal(await isOver(rollCall), false);
 	rollCall.take('c');
@@ -33,7 +34,7 @@ test('answers alone do not end it: others may listen, who are not known', async 
 	rollCall.take('b');
 	rollCall.take('c');
 	assert.equal(await isOver(rollCall), false);
-	rollCall.count(look([SELF, 'b', 'c'], [SELF, 'b', 'c'], 1));
+	rollCall.count(look([SELF, 'b', 'c'], [SELF, 'b', 'c'], 1), KNOWN);
 	assert.equal(await isOver(rollCall), false);
 	rollCall.take('official');
 	assert.equal(await isOver(rollCall), true);
@@ -42,13 +43,13 @@ test('answers alone do not end it: others may listen, who are not known', async 
 test('who is not known and answers before the first count is not waited for again', async () => {
 	const rollCall = new RollCall(new Map());
 	rollCall.take('official');
-	rollCall.count(look([SELF], [SELF], 1));
+	rollCall.count(look([SELF], [SELF], 1), new Map());
 	assert.equal(await isOver(rollCall), true);
 });
 
 test('a server that is dead and one that is not known are not taken for each other', async () => {
 	const rollCall = new RollCall(KNOWN);
-	rollCall.count(look([SELF, 'b', 'c'], [SELF, 'b'], 1));
+	rollCall.count(look([SELF, 'b', 'c'], [SELF, 'b'], 1), KNOWN);
 	rollCall.take('b');
 	rollCall.forget('c', 'gone');
 	assert.equal(await isOver(rollCall), false);
@@ -59,17 +60,29 @@ test('a server that is dead and one that is not known are not taken for each oth
 
 test('who goes while the answer is waited for is not waited for, and who comes has not been asked', async () => {
 	const rollCall = new RollCall(new Map());
-	rollCall.count(look([SELF], [SELF], 2));
-	rollCall.count(look([SELF], [SELF], 3));
+	rollCall.count(look([SELF], [SELF], 2), new Map());
+	rollCall.count(look([SELF], [SELF], 3), new Map());
 	assert.deepEqual(rollCall.missing, ['unknown', 'unknown']);
-	rollCall.count(look([SELF, 'new'], [SELF, 'new'], 0));
+	rollCall.count(look([SELF, 'new'], [SELF, 'new'], 2), NEW);
+	assert.deepEqual(rollCall.missing, ['unknown', 'unknown']);
+	rollCall.count(look([SELF, 'new'], [SELF, 'new'], 0), NEW);
 	assert.equal(await isOver(rollCall), true);
 	assert.deepEqual(rollCall.missing, []);
 });
 
+test('who becomes known while the answer is waited for is waited for by name', async () => {
+	const rollCall = new RollCall(new Map());
+	rollCall.count(look([SELF], [SELF], 1), new Map());
+	rollCall.count(look([SELF, 'new'], [SELF, 'new'], 0), NEW);
+	assert.equal(await isOver(rollCall), false);
+	assert.deepEqual(rollCall.missing, ['DDDD/0']);
+	rollCall.take('new');
+	assert.equal(await isOver(rollCall), true);
+});
+
 test('while this server does not listen itself, all who do are others', async () => {
 	const rollCall = new RollCall(new Map());
-	rollCall.count(look([SELF], [], 1));
+	rollCall.count(look([SELF], [], 1), new Map());
 	assert.deepEqual(rollCall.missing, ['unknown']);
 	assert.equal(await isOver(rollCall), false);
 });
@@ -88,7 +101,7 @@ test('without a count, those who are known are all', async () => {
 
 test('a server that went silent is missing, one that is gone is not; both end the wait', async () => {
 	const rollCall = new RollCall(KNOWN);
-	rollCall.count(look([SELF, 'b', 'c'], [SELF, 'b', 'c']));
+	rollCall.count(look([SELF, 'b', 'c'], [SELF, 'b', 'c']), KNOWN);
 	rollCall.forget('b', 'gone');
 	rollCall.forget('c', 'silent');
 	assert.equal(await isOver(rollCall), true);
