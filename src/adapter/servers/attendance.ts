@@ -90,8 +90,9 @@ export class Attendance implements Closable {
 
 	/** Looks for every server that is known now, and for those of these roll calls. */
 	async #count(presence: Presence, rollCalls: readonly RollCall[]): Promise<void> {
+		const look = await presence.look([...this.#nodes().keys(), ...rollCalls.flatMap(({ waiting, answered }) => [...waiting, ...answered])]);
+		// As it is now: who has left meanwhile tells it no more.
 		const known = this.#nodes();
-		const look = await presence.look([...known.keys(), ...rollCalls.flatMap(({ waiting, answered }) => [...waiting, ...answered])]);
 		for (const rollCall of rollCalls) {
 			if (look) {
 				rollCall.count(look, known);

@@ -69,10 +69,13 @@ export class RollCall {
 	}
 
 	/**
-	 * `known`: as when the look began. What listens and is nobody known has heard the request, unless it came later: the count only falls.
+	 * `known`: now, after the look. What listens and is nobody known has heard the request, unless it came later: the count only falls.
 	 * Where it falls while somebody becomes known, that is taken for who was unknown before, and is still waited for.
 	 */
 	count({ listening, sought, present }: Look, known: ReadonlyMap<string, string>): void {
+		if (this.#isOver) {
+			return;
+		}
 		const others = [...this.#answered].filter((uid) => !sought.has(uid)).length;
 		const before = this.#unknown ?? Number.POSITIVE_INFINITY;
 		this.#unknown = Math.max(0, Math.min(before, listening - present.size - others));
