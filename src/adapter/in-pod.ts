@@ -14,6 +14,8 @@ import { replacePublishing, replaceRequests, SocketIoNamespace } from './namespa
 import { createOfficialFactory, encodeMessage, type OfficialAdapter } from './official.ts';
 import type { StreamPort } from './official-port.ts';
 import { parsePayload } from './payload.ts';
+import { Acknowledgements } from './servers/acknowledgements.ts';
+import { Attendance } from './servers/attendance.ts';
 import { Requests } from './servers/requests.ts';
 import { Siblings } from './servers/siblings.ts';
 import type { Room } from './sessions/record.ts';
@@ -47,7 +49,7 @@ class InPodFleet implements FleetAdapter {
 	readonly #namespaces: LocalNamespaces;
 	readonly #siblings: Siblings;
 	readonly #slowConsumers: SlowConsumers;
-	readonly #adapters = new Map<string, { readonly adapter: OfficialAdapter; readonly requests: Requests }>();
+	readonly #adapters = new Map<string, { readonly adapter: OfficialAdapter; readonly attendance: Attendance }>();
 
 	constructor(deps: FleetAdapterDeps) {
 		const { bus, config, metrics, log, owner } = deps;
@@ -94,13 +96,8 @@ class InPodFleet implements FleetAdapter {
 		const { bus, metrics, log } = this.#deps;
 		const { name } = adapter.nsp;
 		const local = new SocketIoNamespace(adapter, { recovery: undefined, sessions: undefined, onLost: () => undefined });
-		const requests = new Requests({
-			adapter,
-			members: this.#siblings,
-			metrics,
-			log,
-			countServers: () => Promise.resolve(1 + this.#siblings.nodesOf(name).size),
-		});
+		// Who is there tells it over the bus, which also tells who is gone.
+		const attendance = new Attendance({ nodes: () => this.#siblings.nodesOf(name), presence: undefined });
 		replacePublishing(adapter, {
 			deliver: (packet, opts) => local.broadcast(packet, opts, ''),
 			publish: (message, opts, deliverHere) => {
@@ -114,17 +111,20 @@ class InPodFleet implements FleetAdapter {
 				}
 			},
 		});
-		replaceRequests(adapter, requests);
+		replaceRequests(adapter, {
+			attendance,
+			requests: new Requests({ adapter, attendance, metrics, log }),
+			acknowledgements: new Acknowledgements(adapter, attendance),
+		});
 		this.#replaceCarrier(adapter);
 		const close = adapter.close.bind(adapter);
 		adapter.close = () => {
 			this.#adapters.delete(name);
 			this.#namespaces.remove(name);
 			this.#siblings.unregister(name);
-			requests.close();
 			return close();
 		};
-		this.#adapters.set(name, { adapter, requests });
+		this.#adapters.set(name, { adapter, attendance });
 		this.#namespaces.add(name, local);
 		this.#siblings.register(name, adapter.uid);
 		return adapter as unknown as Adapter;
@@ -170,7 +170,7 @@ class InPodFleet implements FleetAdapter {
 	#onLeft(worker: string, nodes: ReadonlyMap<string, string>): void {
 		for (const [nsp, uid] of nodes) {
 			const found = this.#adapters.get(nsp);
-			found?.requests.forget(uid, 'gone');
+			found?.attendance.forget(uid, 'gone');
 			// For presence: its sockets are not in fetchSockets() any more.
 			found?.adapter.emit('worker-left', worker);
 		}

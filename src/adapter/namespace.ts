@@ -11,21 +11,28 @@ import type { Delivery } from './delivery.ts';
 import type { LocalNamespace } from './dispatch/namespaces.ts';
 import type { Outbox } from './dispatch/outbox.ts';
 import { YoungMembers } from './dispatch/young-members.ts';
-import { encodeMessage, type OfficialAdapter, type OutgoingMessage, type RecoverableSocket } from './official.ts';
+import { encodeMessage, encodeOptions, type OfficialAdapter, type OutgoingMessage, type RecoverableSocket } from './official.ts';
 import type { Position } from './position.ts';
 import type { Recovery } from './recovery/restore.ts';
+import type { Acknowledgements } from './servers/acknowledgements.ts';
+import type { Attendance } from './servers/attendance.ts';
 import type { Requests } from './servers/requests.ts';
 import type { Room } from './sessions/record.ts';
 import type { Sessions } from './sessions/sessions.ts';
 
-export interface NamespaceDeps {
+export interface RequestDeps {
+	readonly attendance: Attendance;
+	readonly requests: Requests;
+	readonly acknowledgements: Acknowledgements;
+}
+
+export interface NamespaceDeps extends RequestDeps {
 	readonly outbox: Outbox;
 	readonly delivery: Delivery;
 	readonly position: Position;
 	/** Undefined when recovery is off. */
 	readonly recovery: Recovery | undefined;
 	readonly sessions: Sessions | undefined;
-	readonly requests: Requests;
 	/** Messages for these clients will never be on the log. */
 	onLost(sockets: readonly RecoverableSocket[]): void;
 	onClose(): void;
@@ -40,7 +47,7 @@ export function hardenNamespace(adapter: OfficialAdapter, deps: NamespaceDeps): 
 		deliver: (packet, opts) => namespace.broadcast(packet, opts, deps.position.cursor ?? ''),
 		publish: (message, opts) => deps.outbox.publish(encodeMessage(adapter, message), [...opts.rooms]),
 	});
-	replaceRequests(adapter, deps.requests);
+	replaceRequests(adapter, deps);
 	replaceRooms(adapter, deps, young);
 	if (deps.sessions && deps.recovery) {
 		replaceSessions(adapter, deps.sessions, deps.recovery);
@@ -48,7 +55,6 @@ export function hardenNamespace(adapter: OfficialAdapter, deps: NamespaceDeps): 
 	const close = adapter.close.bind(adapter);
 	adapter.close = () => {
 		deps.delivery.leave(adapter.nsp.name);
-		deps.requests.close();
 		deps.onClose();
 		return close();
 	};
@@ -201,29 +207,14 @@ export function replacePublishing(adapter: OfficialAdapter, { deliver, publish }
 			() => ({ type: DISCONNECT_SOCKETS, data: { opts: encodeOptions(opts), close } }),
 			() => disconnectSockets.call(adapter, opts, close),
 		);
-	forgetFailedQuestions(adapter);
 }
 
-function encodeOptions({ rooms, except, flags }: BroadcastOptions): object {
-	return { rooms: [...rooms], except: [...(except ?? [])], flags };
-}
-
-/** The official adapter notes who waits for acknowledgements before it encodes the message; it would never forget one that throws. */
-function forgetFailedQuestions(adapter: OfficialAdapter): void {
-	const { publish } = adapter;
-	adapter.publish = (message) => {
-		try {
-			publish.call(adapter, message);
-		} catch (error) {
-			adapter.ackRequests.delete(message.data.requestId ?? '');
-			throw error;
-		}
-	};
-}
-
-export function replaceRequests(adapter: OfficialAdapter, requests: Requests): void {
+/** Questions to the other servers, and to the clients of all servers, go by what the fleet knows of who is there. */
+export function replaceRequests(adapter: OfficialAdapter, { attendance, requests, acknowledgements }: RequestDeps): void {
 	const { onMessage, onResponse, publishResponse } = adapter;
-	adapter.serverCount = () => requests.serverCount();
+	const close = adapter.close.bind(adapter);
+	adapter.broadcastWithAck = (packet, opts, onCount, onAck) => acknowledgements.broadcast(packet, opts, onCount, onAck);
+	adapter.serverCount = () => (acknowledgements.takeCountQuestion() ? Promise.resolve(1) : attendance.serverCount());
 	adapter.fetchSockets = (opts) => requests.fetchSockets(opts);
 	adapter.serverSideEmit = (packet) => requests.serverSideEmit(packet);
 	adapter.onMessage = (message: ClusterMessage, offset) => {
@@ -234,12 +225,17 @@ export function replaceRequests(adapter: OfficialAdapter, requests: Requests): v
 		}
 	};
 	adapter.onResponse = (response) => {
-		if (!requests.take(response)) {
+		if (!requests.take(response) && !acknowledgements.take(response)) {
 			onResponse.call(adapter, response);
 		}
 	};
 	adapter.publishResponse = (requester, response) => {
 		requests.guard(() => publishResponse.call(adapter, requester, response));
+	};
+	adapter.close = () => {
+		attendance.close();
+		acknowledgements.close();
+		return close();
 	};
 }
 

@@ -20,10 +20,6 @@ export interface OfficialAdapter extends Omit<Adapter, 'nsp' | 'addAll' | 'del' 
 	broadcast(packet: { type: number; data: unknown[]; id?: number }, opts: BroadcastOptions): void;
 	restoreSession(pid: string, offset: string): Promise<Session | null>;
 	serverSideEmit(packet: unknown[]): Promise<unknown>;
-	/** Who waits for the acknowledgements of a broadcast, by request. */
-	readonly ackRequests: Map<string, unknown>;
-	/** Of a broadcast that wants acknowledgements. */
-	publish(message: { readonly type: ClusterMessage['type']; readonly data: { readonly requestId?: string } }): void;
 	publishAndReturnOffset(message: OutgoingMessage): Promise<string>;
 	/** Encodes a message that is complete, and sends it: by the stream, or a request by pub/sub. */
 	doPublish(message: ClusterMessage): Promise<string>;
@@ -49,6 +45,11 @@ export function createOfficialFactory(port: StreamPort, keys: Pick<RedisKeys, 's
 export function encodeMessage(adapter: OfficialAdapter, { type, data }: OutgoingMessage): EntryFields {
 	const { uid, nsp } = adapter;
 	return { uid, nsp: nsp.name, type, data: adapter.encode({ uid, nsp: nsp.name, type, data }).data ?? '' };
+}
+
+/** Where a message goes, as the messages between servers say it. */
+export function encodeOptions({ rooms, except, flags }: BroadcastOptions): object {
+	return { rooms: [...rooms], except: [...(except ?? [])], flags };
 }
 
 /** The channel that all servers with a namespace listen on, as the official adapter names it. */

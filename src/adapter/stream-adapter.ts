@@ -10,7 +10,7 @@ import { Lifecycle } from '../base/lifecycle.ts';
 import type { RedisHandle } from '../redis/client.ts';
 import { redisKeysOf } from '../redis/keys.ts';
 import { persevere } from '../redis/persevere.ts';
-import { countSubscribers, Subscriptions } from '../redis/subscriptions.ts';
+import { Subscriptions } from '../redis/subscriptions.ts';
 import { readStreamInfo } from '../stream/info.ts';
 import { STREAM_START, type StreamOffset } from '../stream/offset.ts';
 import { createPublisher, retentionMsOf } from '../stream/publisher.ts';
@@ -27,7 +27,10 @@ import { createStreamPort } from './official-port.ts';
 import { Position } from './position.ts';
 import { Recovery } from './recovery/restore.ts';
 import { RetentionWatch } from './recovery/retention.ts';
+import { Acknowledgements } from './servers/acknowledgements.ts';
+import { Attendance } from './servers/attendance.ts';
 import { type Departure, Members } from './servers/members.ts';
+import { createRedisPresence } from './servers/redis-presence.ts';
 import { Requests } from './servers/requests.ts';
 import { createWorkerId } from './sessions/private-id.ts';
 import { Sessions } from './sessions/sessions.ts';
@@ -48,7 +51,7 @@ class StreamFleet implements FleetAdapter {
 	readonly #keys;
 	readonly #stop = new AbortController();
 	readonly #parts: Lifecycle;
-	readonly #adapters = new Map<string, { adapter: OfficialAdapter; requests: Requests }>();
+	readonly #adapters = new Map<string, { adapter: OfficialAdapter; attendance: Attendance }>();
 	readonly #position = new Position();
 	readonly #namespaces: LocalNamespaces;
 	readonly #outbox: Outbox;
@@ -218,12 +221,9 @@ class StreamFleet implements FleetAdapter {
 	#createNamespace(adapter: OfficialAdapter): Adapter {
 		const { metrics, log } = this.#deps;
 		const name = adapter.nsp.name;
-		const requests = new Requests({
-			adapter,
-			members: this.#members,
-			metrics,
-			log,
-			countServers: () => countSubscribers(this.#redis.commands, requestChannelOf(this.#keys, name)),
+		const attendance = new Attendance({
+			nodes: () => this.#members.nodesOf(name),
+			presence: createRedisPresence({ adapter, members: this.#members, redis: this.#redis, keys: this.#keys, log }),
 		});
 		const namespace = hardenNamespace(adapter, {
 			outbox: this.#outbox,
@@ -231,7 +231,9 @@ class StreamFleet implements FleetAdapter {
 			position: this.#position,
 			recovery: this.#recovery,
 			sessions: this.#sessions,
-			requests,
+			attendance,
+			requests: new Requests({ adapter, attendance, metrics, log }),
+			acknowledgements: new Acknowledgements(adapter, attendance),
 			onLost: (sockets) => this.#onLost(name, sockets),
 			onClose: () => {
 				this.#adapters.delete(name);
@@ -243,7 +245,7 @@ class StreamFleet implements FleetAdapter {
 			},
 		});
 		this.#namespaces.add(name, namespace);
-		this.#adapters.set(name, { adapter, requests });
+		this.#adapters.set(name, { adapter, attendance });
 		this.#members.register(name, adapter.uid);
 		return adapter as unknown as Adapter;
 	}
@@ -333,7 +335,7 @@ class StreamFleet implements FleetAdapter {
 	#onMemberLeft(name: string, nodes: ReadonlyMap<string, string>, departure: Departure): void {
 		for (const [nsp, uid] of nodes) {
 			const found = this.#adapters.get(nsp);
-			found?.requests.forget(uid, departure);
+			found?.attendance.forget(uid, departure);
 			// For presence: its sockets are not in fetchSockets() any more.
 			found?.adapter.emit('worker-left', name);
 		}

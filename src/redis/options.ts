@@ -69,6 +69,8 @@ export function buildConnectionOptions(config: Config, target: RedisTarget, role
 		enableOfflineQueue: false,
 		// A lost connection rejects what was in flight; who sent it knows whether repeating is safe.
 		maxRetriesPerRequest: 0,
+		// ioredis awaits its own attempt nowhere: one that is refused, or cut off again, would end the process. See Subscriptions.
+		autoResubscribe: false,
 		retryStrategy: (attempt) => backoffMs(attempt - 1, { minMs: 50, maxMs: 2000 }),
 		// After a failover the old master is a replica and refuses writes: look for the new one.
 		reconnectOnError: (error) => error.message.startsWith('READONLY'),

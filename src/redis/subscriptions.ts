@@ -73,9 +73,17 @@ export class Subscriptions implements Closable {
 	}
 }
 
-/** How many connections listen on a channel, summed over the nodes of a Cluster. */
-export async function countSubscribers(connection: RedisConnection, channel: string): Promise<number> {
+/** How many connections listen on each channel, summed over the nodes of a Cluster; one moment for all channels of a node. */
+export async function countSubscribers(connection: RedisConnection, channels: readonly string[]): Promise<ReadonlyMap<string, number>> {
 	const nodes = 'nodes' in connection ? connection.nodes() : [connection];
-	const replies = await Promise.all(nodes.map((node) => node.pubsub('NUMSUB', channel)));
-	return replies.reduce((sum, reply) => sum + Number(reply[1] ?? 0), 0);
+	const replies = await Promise.all(nodes.map((node) => node.pubsub('NUMSUB', ...channels)));
+	const counts = new Map<string, number>();
+	for (const reply of replies) {
+		// `[channel, count, channel, count, ...]`
+		for (let i = 0; i + 1 < reply.length; i += 2) {
+			const channel = String(reply[i]);
+			counts.set(channel, (counts.get(channel) ?? 0) + Number(reply[i + 1]));
+		}
+	}
+	return counts;
 }

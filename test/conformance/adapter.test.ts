@@ -3,7 +3,20 @@ import { startRedis } from '../support/redis-server.ts';
 import { testAdapter } from './adapter.ts';
 import { startAlone, startOfficial, startPodOfNodes, startPods } from './support/nodes.ts';
 
-testAdapter({ name: 'one server, in memory', start: async (t) => [await startAlone(t)] });
+const NOBODY_TO_ASK = /there are no other servers/;
+/** The official adapter waits for as many answers as there were servers when it asked. */
+const ASKS_OFFICIALLY = { 'a server that leaves a namespace while it is asked is not waited for': /timeout reached/ };
+
+testAdapter({
+	name: 'one server, in memory',
+	start: async (t) => [await startAlone(t)],
+	cannot: {
+		'messages to the servers, with and without an answer': NOBODY_TO_ASK,
+		'a question that one server does not answer ends with the answers of the others': NOBODY_TO_ASK,
+		'a server that leaves a namespace while it is asked is not waited for': NOBODY_TO_ASK,
+		'a server that has left is not asked': NOBODY_TO_ASK,
+	},
+});
 
 testAdapter({ name: 'three workers of a pod, no Redis', start: (t) => startPodOfNodes(t, 3) });
 
@@ -13,6 +26,7 @@ testAdapter({
 		const { url } = await startRedis(t);
 		return Promise.all([startOfficial(t, url), startOfficial(t, url), startOfficial(t, url)]);
 	},
+	cannot: ASKS_OFFICIALLY,
 });
 
 testAdapter({
@@ -44,4 +58,5 @@ testAdapter({
 		const { url } = await startRedis(t);
 		return [await startOfficial(t, url), ...(await startPodOfNodes(t, 2, { redisUrl: url, options: { delivery: 'follow' } }))];
 	},
+	cannot: ASKS_OFFICIALLY,
 });

@@ -28,10 +28,15 @@ interface Member {
 
 const BEAT_EVERY_MS = 1000;
 const EXPIRY_MS = 4000;
+/** Above the interval of the heartbeats: of who is well one would have come. */
+const QUIET_MS = 1200;
+/** By then every worker has a new connection to a Redis that came back: attempts are 2 s apart at most. */
+const RECONNECT_MS = 3000;
 
-/** `gone`: it said so, or its process ended. `silent`: it is not heard, and may be frozen or cut off. */
+/** `gone`: it said so, its process ended, or it does not hold these namespaces any more. `silent`: it is not heard, and may be frozen or cut off. */
 export type Departure = 'gone' | 'silent';
 
+/** `nodes`: those that are left, all of that worker or some. */
 export type MemberLeftListener = (name: string, nodes: ReadonlyMap<string, string>, departure: Departure) => void;
 
 export class Members implements Closable {
@@ -43,6 +48,8 @@ export class Members implements Closable {
 	readonly #timer: NodeJS.Timeout;
 	/** When our own heartbeat last came back: while it does not, nobody else's would. */
 	#echoedAt = performance.now();
+	/** When Redis last went or came back, for this worker and probably for all. */
+	#disturbedAt = performance.now();
 	#beatQueued = false;
 	#closed = false;
 
@@ -53,6 +60,9 @@ export class Members implements Closable {
 			if (!up) {
 				this.#forgetName(`${deps.owner.pod}/${slot}`);
 			}
+		});
+		deps.redis.onState(() => {
+			this.#disturbedAt = performance.now();
 		});
 		this.#timer = setInterval(() => {
 			this.#beat();
@@ -85,6 +95,21 @@ export class Members implements Closable {
 
 	onLeft(listener: MemberLeftListener): void {
 		this.#leftListeners.push(listener);
+	}
+
+	/**
+	 * Nobody listens on that node's own channel. If its worker is not heard either, it has ended: a frozen one keeps its connections, one that
+	 * is connecting anew sends heartbeats meanwhile, one that only closed the namespace says so.
+	 */
+	suspect(uid: string): void {
+		const now = performance.now();
+		for (const [id, { nodes, heardAt }] of this.#others) {
+			const isQuiet = now - heardAt > QUIET_MS && now - this.#echoedAt < QUIET_MS;
+			const isUndisturbed = heardAt > this.#disturbedAt || now - this.#disturbedAt > RECONNECT_MS;
+			if (isQuiet && isUndisturbed && [...nodes.values()].includes(uid)) {
+				this.#forget(id, 'gone');
+			}
+		}
 	}
 
 	close(): void {
@@ -137,11 +162,17 @@ export class Members implements Closable {
 			this.#forget(beat.id, 'gone');
 			return;
 		}
-		if (!this.#others.has(beat.id)) {
+		const known = this.#others.get(beat.id);
+		this.#others.set(beat.id, { name: beat.name, nodes: beat.nodes, heardAt: now });
+		if (known === undefined) {
 			// It has not heard us yet.
 			this.#queueBeat();
+			return;
 		}
-		this.#others.set(beat.id, { name: beat.name, nodes: beat.nodes, heardAt: now });
+		const closed = [...known.nodes].filter(([nsp, uid]) => beat.nodes.get(nsp) !== uid);
+		if (closed.length > 0) {
+			this.#tell(beat.name, new Map(closed), 'gone');
+		}
 	}
 
 	#expire(): void {
@@ -167,9 +198,13 @@ export class Members implements Closable {
 	#forget(id: string, departure: Departure): void {
 		const member = this.#others.get(id);
 		if (member && this.#others.delete(id)) {
-			for (const listener of this.#leftListeners) {
-				listener(member.name, member.nodes, departure);
-			}
+			this.#tell(member.name, member.nodes, departure);
+		}
+	}
+
+	#tell(name: string, nodes: ReadonlyMap<string, string>, departure: Departure): void {
+		for (const listener of this.#leftListeners) {
+			listener(name, nodes, departure);
 		}
 	}
 }

@@ -3,43 +3,38 @@
  * that is not whole says who is missing. Official servers are asked and answered in their format.
  */
 import { randomBytes } from 'node:crypto';
-import { decode, encode } from '@msgpack/msgpack';
 import { Adapter, type BroadcastOptions, type ClusterResponse } from 'socket.io-adapter';
 import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Metrics } from '../../metrics/registry.ts';
 import { FETCH_SOCKETS, FETCH_SOCKETS_RESPONSE, SERVER_SIDE_EMIT, SERVER_SIDE_EMIT_RESPONSE } from '../../stream/protocol.ts';
-import type { OfficialAdapter } from '../official.ts';
+import { encodeOptions, type OfficialAdapter } from '../official.ts';
 import { toPlainData } from '../plain-data.ts';
-import type { Departure, Members } from './members.ts';
+import type { Attendance } from './attendance.ts';
 import { PartialAnswerError, withMissing } from './partial-answer.ts';
+import type { RollCall } from './roll-call.ts';
 
 const DEFAULT_TIMEOUT_MS = 5000;
-/** Stands for a server that no heartbeat tells of: a plain Socket.IO server with the official adapter. */
-const UNKNOWN_SERVER = 'unknown';
 
 export interface RequestsDeps {
 	readonly adapter: OfficialAdapter;
-	readonly members: Pick<Members, 'nodesOf'>;
+	readonly attendance: Attendance;
 	readonly metrics: Metrics;
 	readonly log: Logger;
-	/** Connections that listen for requests of this namespace, ours included. */
-	countServers(): Promise<number>;
+}
+
+interface OpenRequest {
+	readonly rollCall: RollCall;
+	readonly answers: unknown[];
+}
+
+interface Answer {
+	readonly answers: readonly unknown[];
+	/** Names of servers that have not answered and may live. */
+	readonly missing: readonly string[];
 }
 
 type AnswerCallback = (error: PartialAnswerError | null, answers: readonly unknown[]) => void;
-
-interface OpenRequest {
-	/** Known servers that have not answered. */
-	readonly missing: Map<string, string>;
-	/** Names of those that are not waited for any more, though they may live. */
-	readonly silent: string[];
-	/** How many servers beside those must answer. */
-	unknown: number;
-	readonly answers: unknown[];
-	readonly timer: NodeJS.Timeout;
-	finish(): void;
-}
 
 export class Requests {
 	readonly #deps: RequestsDeps;
@@ -49,25 +44,14 @@ export class Requests {
 		this.#deps = deps;
 	}
 
-	/** Servers of this namespace, this one included. Never rejects: Socket.IO awaits it where nobody catches. */
-	async serverCount(): Promise<number> {
-		const known = 1 + this.#nodes().size;
-		try {
-			return Math.max(1, await this.#deps.countServers());
-		} catch (error) {
-			this.#deps.log.debug({ err: messageOf(error) }, 'servers could not be counted');
-			return known;
-		}
-	}
-
 	async fetchSockets(opts: BroadcastOptions): Promise<unknown[]> {
 		const { adapter } = this.#deps;
 		const local = await Adapter.prototype.fetchSockets.call(adapter, opts);
 		if (opts.flags?.local) {
 			return local;
 		}
-		const data = { opts: { rooms: [...opts.rooms], except: [...(opts.except ?? [])], flags: opts.flags } };
-		const { answers, missing } = await this.#ask(FETCH_SOCKETS, data, opts.flags?.timeout ?? DEFAULT_TIMEOUT_MS);
+		const timeoutMs = opts.flags?.timeout ?? DEFAULT_TIMEOUT_MS;
+		const { answers, missing } = await this.#ask(FETCH_SOCKETS, { opts: encodeOptions(opts) }, timeoutMs);
 		return withMissing([...local, ...answers.flat()], missing);
 	}
 
@@ -77,27 +61,19 @@ export class Requests {
 		if (typeof callback !== 'function') {
 			return this.#deps.adapter.publishAndReturnOffset({ type: SERVER_SIDE_EMIT, data: { packet } });
 		}
-		// As it is now: it is sent once the servers are counted.
-		return this.#askServers(decode(encode(packet.slice(0, -1))), callback as AnswerCallback);
+		const answer = this.#ask(SERVER_SIDE_EMIT, { packet: packet.slice(0, -1) }, DEFAULT_TIMEOUT_MS);
+		return callBack(callback as AnswerCallback, answer);
 	}
 
 	/** Takes an answer to one of our questions; false when it belongs to something else. */
 	take(response: ClusterResponse): boolean {
 		const request = this.#open.get(response.data.requestId);
-		if (request === undefined) {
+		if (request === undefined || (response.type !== FETCH_SOCKETS_RESPONSE && response.type !== SERVER_SIDE_EMIT_RESPONSE)) {
 			return false;
 		}
-		if (response.type === FETCH_SOCKETS_RESPONSE) {
-			request.answers.push(response.data.sockets);
-		} else if (response.type === SERVER_SIDE_EMIT_RESPONSE) {
-			request.answers.push(response.data.packet);
-		} else {
-			return false;
+		if (request.rollCall.take(response.uid)) {
+			request.answers.push(response.type === FETCH_SOCKETS_RESPONSE ? response.data.sockets : response.data.packet);
 		}
-		if (!request.missing.delete(response.uid)) {
-			request.unknown--;
-		}
-		this.#check(request);
 		return true;
 	}
 
@@ -125,68 +101,25 @@ export class Requests {
 		}
 	}
 
-	/** That server will not answer any more. One that is only silent may have sockets all the same: the answer without them is partial. */
-	forget(uid: string, departure: Departure): void {
-		for (const request of this.#open.values()) {
-			const name = request.missing.get(uid);
-			if (name === undefined) {
-				continue;
-			}
-			request.missing.delete(uid);
-			if (departure === 'silent') {
-				request.silent.push(name);
-			}
-			this.#check(request);
-		}
-	}
-
-	close(): void {
-		for (const request of [...this.#open.values()]) {
-			request.finish();
-		}
-	}
-
-	#nodes(): ReadonlyMap<string, string> {
-		return this.#deps.members.nodesOf(this.#deps.adapter.nsp.name);
-	}
-
-	async #askServers(packet: unknown, callback: AnswerCallback): Promise<void> {
-		const { answers, missing } = await this.#ask(SERVER_SIDE_EMIT, { packet }, DEFAULT_TIMEOUT_MS);
-		callback(missing.length > 0 ? new PartialAnswerError(missing) : null, answers);
-	}
-
-	async #ask(
-		type: typeof FETCH_SOCKETS | typeof SERVER_SIDE_EMIT,
-		data: object,
-		timeoutMs: number,
-	): Promise<{ readonly answers: readonly unknown[]; readonly missing: readonly string[] }> {
-		const missing = new Map(this.#nodes());
-		const servers = await this.serverCount();
-		const unknown = Math.max(0, servers - 1 - missing.size);
-		if (missing.size + unknown === 0) {
-			return { answers: [], missing: [] };
-		}
+	/** Throws at once what encoding throws. Never takes longer than `timeoutMs`, however long Redis takes to say who is there. */
+	#ask(type: typeof FETCH_SOCKETS | typeof SERVER_SIDE_EMIT, data: object, timeoutMs: number): Promise<Answer> {
+		const { adapter, attendance } = this.#deps;
 		const requestId = randomBytes(8).toString('hex');
-		return new Promise((resolve) => {
-			const finish = (): void => {
-				clearTimeout(request.timer);
-				this.#open.delete(requestId);
-				resolve({
-					answers: request.answers,
-					missing: [...request.silent, ...request.missing.values(), ...Array<string>(Math.max(0, request.unknown)).fill(UNKNOWN_SERVER)],
-				});
-			};
-			const request: OpenRequest = { missing, silent: [], unknown, answers: [], timer: setTimeout(finish, timeoutMs), finish };
-			this.#open.set(requestId, request);
-			void this.#deps.adapter.publishAndReturnOffset({ type, data: { ...data, requestId } });
+		const rollCall = attendance.call(() => void adapter.publishAndReturnOffset({ type, data: { ...data, requestId } }));
+		const answers: unknown[] = [];
+		this.#open.set(requestId, { rollCall, answers });
+		const timer = setTimeout(() => rollCall.end(), timeoutMs);
+		return rollCall.over.then(() => {
+			clearTimeout(timer);
+			this.#open.delete(requestId);
+			return { answers, missing: rollCall.missing };
 		});
 	}
+}
 
-	#check(request: OpenRequest): void {
-		if (request.missing.size === 0 && request.unknown <= 0) {
-			request.finish();
-		}
-	}
+async function callBack(callback: AnswerCallback, answer: Promise<Answer>): Promise<void> {
+	const { answers, missing } = await answer;
+	callback(missing.length > 0 ? new PartialAnswerError(missing) : null, answers);
 }
 
 interface SocketView {

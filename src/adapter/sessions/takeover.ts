@@ -67,8 +67,9 @@ export class Takeover implements Closable {
 	/** The number that PUBLISH gives is that of one node, which in a Cluster says nothing about the others. */
 	async #endWithoutOwner(owner: string, id: string): Promise<void> {
 		const { redis, keys, log } = this.#deps;
+		const channel = keys.control(owner);
 		try {
-			if (!redis.commands.isCluster || (await countSubscribers(redis.commands, keys.control(owner))) === 0) {
+			if (!redis.commands.isCluster || !(await countSubscribers(redis.commands, [channel])).get(channel)) {
 				this.#waiting.get(id)?.();
 			}
 		} catch (error) {

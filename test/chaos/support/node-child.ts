@@ -20,6 +20,9 @@ import { createRedis } from '../../../src/redis/client.ts';
 import { isRefused, ODD_VALUES, type OddValue, type OddWay } from '../../support/odd-values.ts';
 import type { NodeSpec, Order, Reply } from './protocol.ts';
 
+/** Made when their first client comes, closed when their last one leaves. */
+const DYNAMIC = /^\/dynamic-\d+$/;
+
 const spec = JSON.parse(process.argv[2] ?? '{}') as NodeSpec;
 const warnings: string[] = [];
 process.on('warning', ({ name }) => warnings.push(name));
@@ -27,14 +30,12 @@ process.on('warning', ({ name }) => warnings.push(name));
 const metrics = createMetrics();
 const { io, reasons } = spec.kind === 'ours' ? await createOurs(metrics) : createOfficial();
 
-for (const name of ['/', ...(spec.namespaces ?? [])]) {
+for (const name of ['/', ...(spec.namespaces ?? []), DYNAMIC]) {
 	const nsp = io.of(name);
 	nsp.use((socket, next) => {
 		const { delayMs, token } = socket.handshake.auth as { delayMs?: number; token?: string };
 		setTimeout(() => next(token === 'expired' ? new Error('expired') : undefined), delayMs ?? 0);
 	});
-	nsp.on('question', (answer: (pod: string) => void) => answer(spec.pod ?? ''));
-	nsp.on('odd-question', (name: OddValue, answer: (value: unknown) => void) => answer(ODD_VALUES[name]()));
 	nsp.on('connection', (socket) => {
 		const { rooms = [] } = socket.handshake.auth as { rooms?: string[] };
 		if (!socket.recovered) {
@@ -59,6 +60,19 @@ for (const name of ['/', ...(spec.namespaces ?? [])]) {
 		socket.on('data', (answer: (data: object) => void) => answer({ kept: socket.data.kept }));
 		socket.on('rooms', (answer: (rooms: string[]) => void) => answer([...socket.rooms]));
 	});
+}
+
+io.on('new_namespace', hearQuestions);
+for (const name of ['/', ...(spec.namespaces ?? [])]) {
+	hearQuestions(io.of(name));
+}
+
+/** From the other servers. */
+function hearQuestions(nsp: Pick<Namespace, 'on'>): void {
+	nsp.on('question', (answer: (pod: string) => void) => answer(spec.pod ?? ''));
+	nsp.on('odd-question', (name: OddValue, answer: (value: unknown) => void) => answer(ODD_VALUES[name]()));
+	// Heard, and never answered.
+	nsp.on('unanswered', () => undefined);
 }
 
 const http = createServer();
@@ -112,15 +126,32 @@ async function carryOut({ what, nsp = '/', rooms = [], args = [] }: Order): Prom
 				.socketsLeave(String(args[0]));
 			return undefined;
 		case 'fetch': {
+			const startedAt = performance.now();
 			const sockets = await target.fetchSockets();
-			return { ids: sockets.map(({ id }) => id), missing: missingOf(sockets), kept: sockets.map(({ data }) => data.kept) };
+			return {
+				ids: sockets.map(({ id }) => id),
+				missing: missingOf(sockets),
+				kept: sockets.map(({ data }) => data.kept),
+				ms: performance.now() - startedAt,
+			};
 		}
 		case 'ask':
-			return ask(io.of(nsp), 'question');
+			return ask(io.of(nsp), String(args[0] ?? 'question'));
 		case 'odd':
 			return isRefused(io.of(nsp), args[0] as OddWay, args[1] as OddValue);
 		case 'ask-odd':
 			return ask(io.of(nsp), 'odd-question', args[0]);
+		case 'emit-with-ack': {
+			const startedAt = performance.now();
+			const asked = args[2] === 'local' ? target.local : target;
+			return new Promise((resolve) => {
+				asked
+					.timeout(Number(args[1]))
+					.emit(String(args[0]), (error: Error | null, answers: unknown[]) =>
+						resolve({ answers, failed: error !== null, ms: performance.now() - startedAt }),
+					);
+			});
+		}
 		case 'servers':
 			return io.of(nsp).adapter.serverCount();
 		case 'metric':
@@ -144,9 +175,10 @@ async function carryOut({ what, nsp = '/', rooms = [], args = [] }: Order): Prom
 }
 
 function ask(nsp: Namespace, question: string, ...args: unknown[]): Promise<unknown> {
+	const startedAt = performance.now();
 	return new Promise((resolve) => {
 		nsp.serverSideEmit(question, ...args, (error: Error | null, answers: string[]) =>
-			resolve({ answers, missing: error instanceof PartialAnswerError ? error.missing : [] }),
+			resolve({ answers, missing: error instanceof PartialAnswerError ? error.missing : [], ms: performance.now() - startedAt }),
 		);
 	});
 }
@@ -183,6 +215,7 @@ async function createOurs(own: Metrics): Promise<{ io: Server; reasons: () => re
 		...buildRecoveryOptions(config),
 		pingInterval: config.pingIntervalMs,
 		pingTimeout: config.pingTimeoutMs,
+		cleanupEmptyChildNamespaces: true,
 	});
 	fleet.attach(server);
 	await fleet.start();
@@ -203,6 +236,7 @@ function createOfficial(): { io: Server; reasons: () => readonly string[] } {
 		connectionStateRecovery: { maxDisconnectionDuration: 120_000, skipMiddlewares: false },
 		pingInterval: Number(spec.options?.pingIntervalMs ?? 25_000),
 		pingTimeout: Number(spec.options?.pingTimeoutMs ?? 20_000),
+		cleanupEmptyChildNamespaces: true,
 	});
 	return { io: server, reasons: () => [] };
 }

@@ -38,6 +38,7 @@ export interface Order {
 		| 'odd'
 		/** Asks the other servers for an odd value. */
 		| 'ask-odd'
+		| 'emit-with-ack'
 		| 'servers'
 		| 'metric'
 		| 'cut'

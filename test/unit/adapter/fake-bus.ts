@@ -1,4 +1,4 @@
-/** The bus between the workers of a pod without the bus: a frame arrives when it is sent. */
+/** The bus between the workers of a pod without the bus: a frame arrives when it is sent, and what is sent on its arrival in the next step. */
 import type { Bus, BusListener, PeerListener } from '../../../src/ipc/bus.ts';
 
 interface Member {
@@ -11,6 +11,7 @@ export class FakePod {
 	readonly sent: { readonly topic: string; readonly payload: Buffer }[] = [];
 	readonly #members = new Map<number, Member>();
 	readonly #frozen = new Set<number>();
+	#isDelivering = false;
 
 	/** A worker whose siblings see it come up at once. */
 	connect(slot: number): Bus {
@@ -24,10 +25,10 @@ export class FakePod {
 			start: () => Promise.resolve(),
 			close: () => undefined,
 			peers: () => this.#others(slot),
-			send: (to, topic, payload) => this.deliver(slot, to, topic, payload),
+			send: (to, topic, payload) => this.#send(slot, to, topic, payload),
 			broadcast: (topic, payload) => {
 				for (const to of this.#others(slot)) {
-					this.deliver(slot, to, topic, payload);
+					this.#send(slot, to, topic, payload);
 				}
 			},
 			on: (topic, listener) => void own.listeners.set(topic, [...(own.listeners.get(topic) ?? []), listener]),
@@ -38,9 +39,12 @@ export class FakePod {
 	deliver(from: number, to: number, topic: string, payload: Uint8Array): boolean {
 		const member = this.#frozen.has(from) || this.#frozen.has(to) ? undefined : this.#members.get(to);
 		this.sent.push({ topic, payload: Buffer.from(payload) });
+		const isOutermost = !this.#isDelivering;
+		this.#isDelivering = true;
 		for (const listener of member?.listeners.get(topic) ?? []) {
 			listener(from, Buffer.from(payload));
 		}
+		this.#isDelivering = !isOutermost;
 		return member !== undefined;
 	}
 
@@ -59,6 +63,15 @@ export class FakePod {
 
 	thaw(slot: number): void {
 		this.#frozen.delete(slot);
+	}
+
+	/** No answer comes before who has asked goes on. */
+	#send(from: number, to: number, topic: string, payload: Uint8Array): boolean {
+		if (!this.#isDelivering) {
+			return this.deliver(from, to, topic, payload);
+		}
+		queueMicrotask(() => this.deliver(from, to, topic, payload));
+		return this.#members.has(to);
 	}
 
 	#others(slot: number): number[] {
