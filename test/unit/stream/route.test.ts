@@ -8,7 +8,13 @@ const everyone = [{ index: 'log:index1024:/', rooms: [] }];
 
 test('names are the same in every pod and every version: what is here now may not change', () => {
 	assert.deepEqual(
-		[indexOf('log', '/'), indexOf('log', '/chat'), indexOf('log', '/', 'hall'), indexOf('log', '/chat', 'hall'), indexOf('log', '/', 'ü€🎈')],
+		[
+			indexOf('log', '/'),
+			indexOf('log', '/chat'),
+			indexOf('log', '/', 'hall'),
+			indexOf('log', '/chat', 'hall'),
+			indexOf('log', '/', 'ü€🎈'),
+		],
 		['log:index1024:/', 'log:index1024:/chat', 'log:index1024:304', 'log:index1024:434', 'log:index1024:826'],
 	);
 	assert.equal(channelOf('log', '/'), 'log:namespace:/');
