@@ -85,20 +85,24 @@ function buildEntry(id: StreamOffset, { uid, nsp, type, data, pub, to }: KnownFi
 	return { kind: 'entry', entry: { id, uid, nsp, type: Number(type), data: data ?? '', mark: parseMark(pub), rooms } };
 }
 
-/** What a channel brings: `id`, `uid`, `nsp`, `type`, `pub` and `data`, each but the last ended by a zero. Undefined: not even an id. */
+/**
+ * What a channel brings: `id`, `uid`, `type`, `pub`, `nsp` and `data`, each but the last ended by a zero. A client may have named its
+ * namespace, zeros and all; data has none. Undefined: not even an id.
+ */
 export function parsePush(payload: string): ParsedEntry | undefined {
 	const parts: string[] = [];
 	let at = 0;
-	for (let end = payload.indexOf('\0'); end >= 0 && parts.length < 5; end = payload.indexOf('\0', at)) {
+	for (let end = payload.indexOf('\0'); end >= 0 && parts.length < 4; end = payload.indexOf('\0', at)) {
 		parts.push(payload.slice(at, end));
 		at = end + 1;
 	}
-	const [text, uid, nsp, type, pub] = parts;
+	const [text, uid, type, pub] = parts;
 	const id = parseOffset(text);
 	if (id === undefined) {
 		return undefined;
 	}
-	return buildEntry(id, { uid, nsp, type, pub, data: payload.slice(at) });
+	const end = payload.lastIndexOf('\0');
+	return buildEntry(id, { uid, nsp: payload.slice(at, end), type, pub, data: payload.slice(end + 1) });
 }
 
 /** Those without an id are left out: they cannot be told from others. */

@@ -6,8 +6,8 @@
  * command that publishes, then for each index stream the number of its rooms and for each `nsp room` (`room` empty: the whole namespace).
  *
  * Answers `upTo, now, entry, ...`: Redis' time in ms, and the entries after the first id up to `upTo` (`upTo` empty: to the end of what was
- * asked for), as XRANGE gives them, each once, in no order. The fence is published in the same step: whoever hears it has been pushed
- * everything that these entries might lack.
+ * asked for), as XRANGE gives them, each once, in no order. The fence is published in the same step as the end is reached: whoever hears
+ * it has been pushed everything that is older than what was read.
  */
 export const MISSED_SCRIPT = `
 local from, to, most = '(' .. ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -47,7 +47,7 @@ for _, id in ipairs(ids) do
 		if entry then answer[#answer + 1] = entry end
 	end
 end
-if ARGV[4] ~= '' then redis.call(ARGV[6], ARGV[4], ARGV[5]) end
+if ARGV[4] ~= '' and upTo == '' then redis.call(ARGV[6], ARGV[4], ARGV[5]) end
 return answer
 `;
 

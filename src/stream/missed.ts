@@ -33,7 +33,7 @@ const LOG_SCRIPT = createScript(LOG_PAGE_SCRIPT);
 const PAGE = 1000;
 const NO_FENCE: Fence = { channel: '', text: '' };
 
-/** The entries for those places after `from`, in order, and Redis' time. Each page has the fence behind it, if there is one. */
+/** The entries for those places after `from`, in order, and Redis' time. The last page has the fence behind it, if there is one. */
 export async function readByIndex(
 	connection: RedisConnection,
 	stream: string,

@@ -8,7 +8,7 @@ import { PAYLOAD_FUNCTION, ROUTE_FUNCTION } from './route-script.ts';
  * that publishes, then for each entry `uid nsp type data to` (`to` empty: no such field) and its routes.
  *
  * An entry whose sequence is on the log already is ignored: the answer to an earlier try was lost. A last sequence below one that was
- * answered shows that the log was set back, by a failover or by hand: a new epoch begins.
+ * answered, or one without a log, shows that the log was set back, by a failover or by hand: a new epoch begins.
  *
  * Answers `epoch, id, ...`: one id for each entry, the log's last one for those that were there before. `NOTROUTED`: Redis refused the
  * index or the channels of an entry, which is on the log all the same and comes again with the next try; readers drop the repetition.
@@ -46,10 +46,12 @@ while ARGV[at] and not refusal do
 			end
 		end
 	else
-		local info = redis.call('XINFO', 'STREAM', stream)
+		local info, lastId = redis.pcall('XINFO', 'STREAM', stream), '0-0'
+		isSetBack = isSetBack or info.err ~= nil
 		for i = 1, #info, 2 do
-			if info[i] == 'last-generated-id' then ids[#ids + 1] = info[i + 1] end
+			if info[i] == 'last-generated-id' then lastId = info[i + 1] end
 		end
+		ids[#ids + 1] = lastId
 		at = at + 6
 		for _ = 1, tonumber(ARGV[at - 1]) do
 			at = at + 2 + tonumber(ARGV[at + 1])

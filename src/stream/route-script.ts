@@ -47,7 +47,7 @@ end
 /** What a push carries in front of its data. `ROUTE_FUNCTION`'s callers build it, `parsePush` in entry.ts reads it. */
 export const PAYLOAD_FUNCTION = `
 local function payloadOf(id, uid, nsp, type, mark, data)
-	return id .. '\\0' .. uid .. '\\0' .. nsp .. '\\0' .. type .. '\\0' .. mark .. '\\0' .. data
+	return id .. '\\0' .. uid .. '\\0' .. type .. '\\0' .. mark .. '\\0' .. nsp .. '\\0' .. data
 end
 `;
 

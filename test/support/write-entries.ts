@@ -15,7 +15,7 @@ local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV,
 local fields = {}
 for i = 4, #ARGV, 2 do fields[ARGV[i]] = ARGV[i + 1] end
 redis.call('XADD', KEYS[2], id, '/', ARGV[3])
-local parts = { id, fields.uid or '', fields.nsp or '', fields.type or '', fields.pub or '', fields.data or '' }
+local parts = { id, fields.uid or '', fields.type or '', fields.pub or '', fields.nsp or '', fields.data or '' }
 redis.call('PUBLISH', ARGV[2], table.concat(parts, '\\0'))
 return id
 `;

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encode } from '@msgpack/msgpack';
-import { decodeEntry, formatMark, formatRooms, parseEntry } from '../../../src/stream/entry.ts';
+import {
+	decodeEntry,
+	formatMark,
+	formatRooms,
+	idOf,
+	MESSAGES_LOST,
+	parseEntries,
+	parseEntry,
+	parsePush,
+} from '../../../src/stream/entry.ts';
 import { createRandom } from '../../support/fuzz.ts';
 
 const PACKET = { type: 2, data: ['event', 1], nsp: '/' };
@@ -19,6 +28,46 @@ test('an entry of the official adapter, and one of ours with its two fields more
 	assert.ok(ours?.kind === 'entry');
 	assert.deepEqual(ours.entry.mark, mark);
 	assert.deepEqual(ours.entry.rooms, ['a b', 'ü', ',"']);
+});
+
+/** As the scripts build it. */
+const pushOf = (...parts: readonly string[]): string => parts.join('\0');
+
+test('a push is the entry, but for the rooms that it came by', () => {
+	const mark = { publisher: 'p.0', sequence: 7 };
+	assert.deepEqual(parsePush(pushOf('5-1', 'u', '3', formatMark(mark), '/n', '{"a":"\u001f"}')), {
+		kind: 'entry',
+		entry: { id: '5-1', uid: 'u', nsp: '/n', type: 3, data: '{"a":"\u001f"}', mark, rooms: undefined },
+	});
+	const outside = parsePush(pushOf('5-2', 'emitter', '3', '', '/', ''));
+	assert.ok(outside?.kind === 'entry');
+	assert.deepEqual([outside.entry.mark, outside.entry.data], [undefined, '']);
+});
+
+test('a client that names its namespace, where it may, puts nothing into the fields of a push', () => {
+	const nsp = pushOf('/a', '3', 'p 1', '/victim', '{"packet":{}}');
+	const parsed = parsePush(pushOf('5-1', 'u', '3', '', nsp, '{}'));
+	assert.ok(parsed?.kind === 'entry');
+	assert.deepEqual([parsed.entry.nsp, parsed.entry.data, parsed.entry.mark], [nsp, '{}', undefined]);
+});
+
+test('a push of no sense is malformed, under its id if it has one', () => {
+	for (const text of ['', 'x', '5-1', pushOf('', 'u', '3', '', '/', '{}'), pushOf('5', 'u', '3', '', '/', '{}'), '\0'.repeat(9)]) {
+		assert.equal(parsePush(text), undefined, JSON.stringify(text));
+	}
+	for (const [text, reason] of [
+		[pushOf('5-1', ''), 'missing_field'],
+		[pushOf('5-1', 'u', '3', ''), 'missing_field'],
+		[pushOf('5-1', 'u', '3', '', '/'), 'missing_field'],
+		[pushOf('5-1', '', '3', '', '/', '{}'), 'missing_field'],
+		[pushOf('5-1', 'u', '3', '', '', '{}'), 'missing_field'],
+		[pushOf('5-1', 'u', 'three', '', '/', '{}'), 'bad_type'],
+	] as const) {
+		assert.deepEqual(parsePush(text), { kind: 'malformed', id: '5-1', reason }, JSON.stringify(text));
+	}
+	const [bad] = parseEntries([undefined, ['5-1', []], ['x', []]]);
+	assert.ok(bad);
+	assert.equal(idOf(bad), '5-1');
 });
 
 test('rooms that can not be told as text are not told at all', () => {
@@ -43,6 +92,7 @@ test('data in JSON and in MessagePack', () => {
 		target: OPTS,
 		close: true,
 	});
+	assert.deepEqual(decodeEntry({ ...fields, type: MESSAGES_LOST, data: JSON.stringify({ opts: OPTS }) }), { kind: 'lost', target: OPTS });
 	assert.deepEqual(decodeEntry({ ...fields, type: 9, data: '{"packet":[]}' }), { kind: 'other' });
 });
 
@@ -69,7 +119,7 @@ test('what makes no sense is malformed, whatever it is', () => {
 	for (const data of malformed) {
 		assert.equal(decodeEntry({ uid: 'u', nsp: '/', type: 3, data: String(data) }).kind, 'malformed', String(data));
 	}
-	for (const type of [4, 5, 6]) {
+	for (const type of [4, 5, 6, MESSAGES_LOST]) {
 		for (const data of ['', '{}', '{"opts":{"rooms":5},"rooms":[]}', '{"opts":[],"rooms":[]}']) {
 			assert.equal(decodeEntry({ uid: 'u', nsp: '/', type, data }).kind, 'malformed', `${type} ${data}`);
 		}
