@@ -122,9 +122,10 @@ async function carryOut({ what, nsp = '/', rooms = [], args = [] }: Order): Prom
 			return { ids: sockets.map(({ id }) => id), missing: missingOf(sockets), ms: performance.now() - startedAt };
 		}
 		case 'ask': {
+			const [question = 'question'] = args as string[];
 			const startedAt = performance.now();
 			return new Promise((resolve) => {
-				io.of(nsp).serverSideEmit(String(args[0] ?? 'question'), (error: Error | null, answers: string[]) =>
+				io.of(nsp).serverSideEmit(question, (error: Error | null, answers: string[]) =>
 					resolve({
 						answers,
 						missing: error instanceof PartialAnswerError ? error.missing : [],
