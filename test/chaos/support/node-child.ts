@@ -135,9 +135,10 @@ async function carryOut({ what, nsp = '/', rooms = [], args = [] }: Order): Prom
 			});
 		}
 		case 'emit-with-ack': {
+			const audience = args[2] === 'local' ? target.local : target;
 			const startedAt = performance.now();
 			return new Promise((resolve) => {
-				target
+				audience
 					.timeout(Number(args[1]))
 					.emit(String(args[0]), (error: Error | null, answers: unknown[]) =>
 						resolve({ answers, failed: error !== null, ms: performance.now() - startedAt }),
