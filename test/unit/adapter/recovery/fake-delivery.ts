@@ -4,6 +4,7 @@ import type { StreamEntry } from '../../../../src/stream/entry.ts';
 import { isAfter, type StreamOffset } from '../../../../src/stream/offset.ts';
 
 export class FakeDelivery {
+	readonly isLive = true;
 	/** In order. */
 	readonly log: StreamEntry[] = [];
 	/** Room -> how many need it. */

@@ -51,9 +51,10 @@ test('one that was long dead when it was first heard of does not stay as long as
 test('an answer is read leniently in its records, strictly in its shape', () => {
 	assert.deepEqual(parseBeatAnswer(['taken', 5]), { kind: 'taken' });
 	const good = JSON.stringify({ host: 'h', port: 1, at: 2, workers: 3 });
-	assert.deepEqual(parseBeatAnswer(['ok', 5, 'a', good, 'b', '{', 'c', '{}', 'd', 'null']), {
+	assert.deepEqual(parseBeatAnswer(['ok', 5, 'routed 3', 'a', good, 'b', '{', 'c', '{}', 'd', 'null']), {
 		kind: 'ok',
 		now: 5,
+		delivery: { mode: 'routed', indexedSince: 3 },
 		records: [{ pod: 'a', host: 'h', port: 1, at: 2, workers: 3, left: false, load: undefined }],
 	});
 	for (const reply of [null, 'ok', [], ['ok'], ['ok', 'x']]) {
@@ -65,7 +66,7 @@ test('a pod does what its workers do together; what is no load is left out', () 
 	const load = { connections: 4, opened: 0, received: 1.5, sent: 3, published: 0 };
 	const loads = { one: load, two: load, three: { ...load, sent: 'much' }, four: null };
 	const record = JSON.stringify({ host: 'h', port: 1, at: 2, workers: 4, loads });
-	const answer = parseBeatAnswer(['ok', 5, 'a', record]);
+	const answer = parseBeatAnswer(['ok', 5, 'follow 5', 'a', record]);
 	assert.ok(answer.kind === 'ok');
 	assert.deepEqual(answer.records[0]?.load, { connections: 8, opened: 0, received: 3, sent: 6, published: 0 });
 });
