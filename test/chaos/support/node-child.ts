@@ -135,17 +135,19 @@ async function carryOut({ what, nsp = '/', rooms = [], args = [] }: Order): Prom
 				ms: performance.now() - startedAt,
 			};
 		}
-		case 'ask':
-			return ask(io.of(nsp), String(args[0] ?? 'question'));
+		case 'ask': {
+			const [question = 'question'] = args as string[];
+			return ask(io.of(nsp), question);
+		}
 		case 'odd':
 			return isRefused(io.of(nsp), args[0] as OddWay, args[1] as OddValue);
 		case 'ask-odd':
 			return ask(io.of(nsp), 'odd-question', args[0]);
 		case 'emit-with-ack': {
+			const audience = args[2] === 'local' ? target.local : target;
 			const startedAt = performance.now();
-			const asked = args[2] === 'local' ? target.local : target;
 			return new Promise((resolve) => {
-				asked
+				audience
 					.timeout(Number(args[1]))
 					.emit(String(args[0]), (error: Error | null, answers: unknown[]) =>
 						resolve({ answers, failed: error !== null, ms: performance.now() - startedAt }),
