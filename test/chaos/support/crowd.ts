@@ -257,8 +257,7 @@ export class Crowd {
 			this.listeners.every(
 				({ account }) =>
 					account.counts.refused > (told.get(account) ?? 0) ||
-					(!account.isOwing() &&
-						words.every(({ sender, number, room }) => account.lastOf(sender) >= number || account.membershipOf(room) !== 'in')),
+					words.every(({ sender, number, room }) => account.lastOf(sender) >= number || account.membershipOf(room) !== 'in'),
 			),
 		);
 	}
