@@ -2,6 +2,7 @@
 import { isAfter, type StreamOffset } from '../../stream/offset.ts';
 import { channelOf } from '../../stream/route.ts';
 import type { Position } from '../position.ts';
+import type { Room } from '../sessions/record.ts';
 
 export interface Channel {
 	readonly name: string;
@@ -36,7 +37,7 @@ export class Channels {
 	}
 
 	/** One more needs it. */
-	acquire(nsp: string, room?: unknown): void {
+	acquire(nsp: string, room?: Room | number): void {
 		const name = this.#nameOf(nsp, room);
 		const known = this.#all.get(name);
 		if (known) {
@@ -51,7 +52,7 @@ export class Channels {
 		this.#new.add(entry);
 	}
 
-	release(nsp: string, room?: unknown): void {
+	release(nsp: string, room?: Room | number): void {
 		const known = this.#all.get(this.#nameOf(nsp, room));
 		if (known === undefined || --known.holders > 0) {
 			return;
@@ -129,12 +130,12 @@ export class Channels {
 		return names;
 	}
 
-	#nameOf(nsp: string, room: unknown): string {
+	#nameOf(nsp: string, room: Room | number | undefined): string {
 		return channelOf(this.#stream, nsp, textOf(room));
 	}
 }
 
 /** Socket.IO tells a number from its text; their channel is one. */
-function textOf(room: unknown): string | undefined {
+function textOf(room: Room | number | undefined): string | undefined {
 	return room === undefined ? undefined : String(room);
 }

@@ -122,9 +122,9 @@ export class Outbox implements PublisherEvents, Closable {
 		return true;
 	}
 
-	close(): void {
+	async close(): Promise<void> {
 		clearInterval(this.#timer);
-		this.#publisher.close();
+		await this.#publisher.close();
 	}
 
 	#check(): void {
