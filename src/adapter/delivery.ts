@@ -12,7 +12,7 @@ import { STREAM_START, type StreamOffset, timeOfOffset } from '../stream/offset.
 import { StreamReader } from '../stream/reader.ts';
 import { Channels } from './dispatch/channels.ts';
 import type { Dispatcher } from './dispatch/dispatcher.ts';
-import { Pushes } from './dispatch/pushes.ts';
+import { Pushes, type Tick } from './dispatch/pushes.ts';
 import type { Ticker } from './dispatch/ticker.ts';
 import type { Position } from './position.ts';
 import type { Room } from './sessions/record.ts';
@@ -31,8 +31,8 @@ export interface DeliveryDeps {
 	readonly ticker: Ticker;
 	readonly metrics: Metrics;
 	readonly log: Logger;
-	/** The log's last id, and the epoch that it is in. */
-	onTick(last: StreamOffset, epoch: string): void;
+	/** How far the log goes, and what else is known of it. */
+	onTick(tick: Tick): void;
 }
 
 export class Delivery implements Closable {
@@ -41,6 +41,7 @@ export class Delivery implements Closable {
 	#mode: DeliveryMode;
 	#wanted: DeliveryMode;
 	#indexedSince = 0;
+	#hasForeign = false;
 	#source: Pushes | StreamReader | undefined;
 	#pushes: Pushes | undefined;
 	/** Changes of the mode follow one another. */
@@ -63,6 +64,13 @@ export class Delivery implements Closable {
 	/** What is written now comes. A connection that broke has not shown yet whether the log is still the same. */
 	get isLive(): boolean {
 		return this.#pushes?.isLive ?? this.#source !== undefined;
+	}
+
+	/** A sentence while someone is not heard. */
+	problem(): string | undefined {
+		return this.isRouted && this.#hasForeign
+			? 'a program writes the stream of this fleet and is not heard, since it does not push: set delivery to follow, see docs/concepts/delivery.md'
+			: undefined;
 	}
 
 	/** Call it when the worker has a cursor: before that there is nowhere to go on from. */
@@ -118,9 +126,10 @@ export class Delivery implements Closable {
 		const { redis, stream, position, dispatcher, ticker, metrics, log } = this.#deps;
 		dispatcher.follow(this.#mode === 'follow');
 		if (this.#mode === 'routed') {
-			const onTick = (last: StreamOffset, epoch: string): void => {
-				ticker.onTick(last, epoch);
-				this.#deps.onTick(last, epoch);
+			const onTick = (tick: Tick): void => {
+				ticker.onTick(tick.last, tick.epoch);
+				this.#hasForeign = tick.hasForeign;
+				this.#deps.onTick(tick);
 			};
 			const { joinTimeoutMs } = this.#deps;
 			this.#pushes = new Pushes({ redis, stream, channels: this.#channels, position, dispatcher, metrics, log, joinTimeoutMs, onTick });

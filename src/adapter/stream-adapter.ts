@@ -18,6 +18,7 @@ import { Delivery, type DeliveryMode } from './delivery.ts';
 import { type DeliveryGap, Dispatcher } from './dispatch/dispatcher.ts';
 import { LocalNamespaces } from './dispatch/namespaces.ts';
 import { Outbox } from './dispatch/outbox.ts';
+import type { Tick } from './dispatch/pushes.ts';
 import { Ticker } from './dispatch/ticker.ts';
 import { closePaced, cutConnection, type EngineConnection, silence } from './ending.ts';
 import type { FleetAdapter, FleetAdapterDeps } from './fleet-adapter.ts';
@@ -110,7 +111,7 @@ class StreamFleet implements FleetAdapter {
 					ticker: this.#ticker,
 					metrics,
 					log,
-					onTick: (last, epoch) => this.#onEpoch(last, epoch),
+					onTick: (tick) => this.#onTick(tick),
 				},
 				config.delivery === 'follow' ? 'follow' : 'routed',
 			),
@@ -164,7 +165,9 @@ class StreamFleet implements FleetAdapter {
 
 	reasons(): readonly string[] {
 		const waiting = this.#position.cursor === undefined ? 'the stream has not been read yet' : undefined;
-		return [this.#redis.problem() ?? waiting, this.#outbox.problem(), this.#retention.problem()].filter((reason) => reason !== undefined);
+		return [this.#redis.problem() ?? waiting, this.#outbox.problem(), this.#delivery.problem(), this.#retention.problem()].filter(
+			(reason) => reason !== undefined,
+		);
 	}
 
 	setDelivery(mode: DeliveryMode, indexedSince: number): void {
@@ -290,7 +293,7 @@ class StreamFleet implements FleetAdapter {
 	}
 
 	/** The log was set back: some worker, or a script, has found out. */
-	#onEpoch(last: StreamOffset, epoch: string): void {
+	#onTick({ last, epoch }: Tick): void {
 		const known = this.#epoch;
 		this.#epoch = epoch;
 		if (known !== undefined && known !== epoch && this.#sessions?.epoch !== epoch) {

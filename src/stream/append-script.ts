@@ -24,7 +24,7 @@ if publish ~= '' then
 	floor, lifeMs = bounds[1] or floor, bounds[2] or lifeMs
 end
 ${PAYLOAD_FUNCTION}${ROUTE_FUNCTION}
-local out, at = {}, 4
+local out, at, added = {}, 4, 0
 while ARGV[at] do
 	local size, ends = tonumber(ARGV[at]), {}
 	local first = at + 1
@@ -63,6 +63,7 @@ while ARGV[at] do
 			end
 			local id = redis.call(unpack(entry))
 			out[#out + 1] = id
+			added = added + 1
 			if ARGV[base + 4] ~= '0' then
 				redis.call('SET', KEYS[tonumber(ARGV[base + 4])], id .. ' ' .. ARGV[base + 5], 'PX', windowMs)
 			end
@@ -76,6 +77,7 @@ while ARGV[at] do
 		base = ends[n]
 	end
 end
+if publish ~= '' and redis.call('HEXISTS', KEYS[2], 'counted') == 1 then redis.call('HINCRBY', KEYS[2], 'counted', added) end
 if trouble ~= '' then return redis.error_reply('NOTROUTED ' .. trouble) end
 return out
 `;

@@ -24,7 +24,7 @@ local floor = redis.call('HGET', KEYS[4], 'first') or oldest
 ${EPOCH_FUNCTION}${PAYLOAD_FUNCTION}${ROUTE_FUNCTION}
 local last = tonumber(redis.call('GET', KEYS[2]) or '0')
 isSetBack = last < tonumber(ARGV[3])
-local sequence, at, ids, refusal = tonumber(ARGV[2]), 7, {}, nil
+local sequence, at, ids, added, refusal = tonumber(ARGV[2]), 7, {}, 0, nil
 while ARGV[at] and not refusal do
 	local uid, nsp, type_, data, to = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
 	if sequence > last then
@@ -38,6 +38,7 @@ while ARGV[at] and not refusal do
 			refusal = id
 		else
 			ids[#ids + 1] = id
+			added = added + 1
 			at = route(id, nsp, payloadOf(id, uid, nsp, type_, mark, data), at + 5)
 			if trouble == '' then
 				sequence = sequence + 1
@@ -69,6 +70,7 @@ for i = 5, #KEYS do
 	redis.pcall('PEXPIRE', KEYS[i], ARGV[4])
 end
 redis.call('XTRIM', stream, 'MINID', '~', oldest)
+if redis.call('HEXISTS', KEYS[4], 'counted') == 1 then redis.call('HINCRBY', KEYS[4], 'counted', added) end
 if refusal then return refusal end
 local epoch = isSetBack and newEpoch(KEYS[3]) or readEpoch(KEYS[3])
 return { epoch, unpack(ids) }

@@ -84,3 +84,19 @@ test('entries that make no sense are set aside, for those who are there and for 
 async function cpuMs(node: Awaited<ReturnType<typeof startNode>>): Promise<number> {
 	return (await node.order<{ cpuMs: number }>('state')).cpuMs;
 }
+
+test('a program that writes the log and does not push is not heard, and the servers say so', async (context) => {
+	const t = lastFirst(context);
+	const { url } = await startRedis(t);
+	const writer = openWriter(t, url);
+	const node = await startNode(t, { kind: 'ours', redisUrl: url });
+	const client = await join(t, node.url);
+	await giveOffset(node, client);
+	await waitFor('a tick', async () => (await writer.hexists('socketfleet:default:bounds', 'counted')) === 1, WAIT);
+	assert.deepEqual(await node.order('reasons'), []);
+	await writer.xadd(STREAM, '*', ...event(packet({ type: 2, data: ['foreign'] })));
+	await waitFor('the reason', async () => /does not push/.test(String(await node.order('reasons'))), WAIT);
+	await node.order('emit', { args: ['own', 1] });
+	await waitFor('own messages to go on', () => client.of('own').length === 1, WAIT);
+	assert.equal(client.of('foreign').length, 0);
+});

@@ -23,6 +23,13 @@ import type { Position } from '../position.ts';
 import type { Channels } from './channels.ts';
 import type { Dispatcher, Item } from './dispatcher.ts';
 
+export interface Tick {
+	readonly last: StreamOffset;
+	readonly epoch: string;
+	/** Someone has written the log of late without pushing what is written. */
+	readonly hasForeign: boolean;
+}
+
 export interface PushesDeps {
 	readonly redis: RedisHandle;
 	readonly stream: string;
@@ -33,8 +40,8 @@ export interface PushesDeps {
 	readonly log: Logger;
 	/** How long someone who joins a room waits for it. */
 	readonly joinTimeoutMs: number;
-	/** The log's last id, and the epoch that it is in. */
-	onTick(last: StreamOffset, epoch: string): void;
+	/** The log's last id, and what else is known of it. */
+	onTick(tick: Tick): void;
 }
 
 /** Redis stops for 3 ms for so many. */
@@ -204,12 +211,12 @@ export class Pushes implements Closable {
 	#onMessage(channel: string, payload: string): void {
 		this.#heardAt = performance.now();
 		if (channel === this.#tickChannel) {
-			const [last, epoch = ''] = payload.split(' ');
+			const [last, epoch = '', origin] = payload.split(' ');
 			const id = parseOffset(last);
 			if (id !== undefined) {
 				this.#take({ kind: 'passed', id });
 				this.#flush();
-				this.#deps.onTick(id, epoch);
+				this.#deps.onTick({ last: id, epoch, hasForeign: origin === 'foreign' });
 			}
 			return;
 		}
