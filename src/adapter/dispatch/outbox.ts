@@ -146,7 +146,9 @@ export class Outbox implements PublisherEvents, Closable {
 		}
 		this.#siblings.add(first.mark.publisher);
 		this.#deliver(messages);
-		const shared = [...this.#pending.recent, ...messages].map(({ mark, fields, id }) => ({ mark, fields, id }));
+		const shared = [...this.#pending.recent, ...messages]
+			.sort((a, b) => a.mark.sequence - b.mark.sequence)
+			.map(({ mark, fields, id }) => ({ mark, fields, id }));
 		this.#pending.forgetRecent(undefined);
 		this.#share({ kind: 'messages', messages: shared });
 	}

@@ -47,7 +47,7 @@ export class PendingMessages {
 	/** By sequence. All are of one publisher, which is this worker's. */
 	readonly #pending = new Map<number, Pending>();
 	#publisher: string | undefined;
-	/** Own messages that the cursor has passed, oldest first, for as long as a sibling may not have come so far. */
+	/** Own messages that the cursor has passed, in the order of their sequences, for as long as a sibling may not have come so far. */
 	#recent: Pending[] = [];
 	/** Delivered here without the log, oldest first: they may turn up on it all the same. */
 	readonly #givenUp = new Map<string, GivenUp>();
@@ -197,7 +197,12 @@ export class PendingMessages {
 
 	#pass(pending: Pending): void {
 		this.#pending.delete(pending.mark.sequence);
-		this.#recent.push(pending);
+		// One for rooms that are elsewhere passes when the cursor does, perhaps after a later one that has come.
+		let at = this.#recent.length;
+		while (at > 0 && (this.#recent[at - 1]?.mark.sequence ?? 0) > pending.mark.sequence) {
+			at--;
+		}
+		this.#recent.splice(at, 0, pending);
 		if (this.#recent.length > MAX_RECENT) {
 			this.#recent = this.#recent.slice(MAX_RECENT / 2);
 		}

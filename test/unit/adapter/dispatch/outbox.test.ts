@@ -243,3 +243,22 @@ test('a namespace that is not here is ahead of nothing, and a frame of no sense 
 	assert.doesNotThrow(() => pod.deliver(0, 1, 'outbox', Buffer.from('no frame')));
 	assert.deepEqual([sender.heard, sibling.heard], [[], []]);
 });
+
+test('a sibling that is behind is given what went before a late message in the order of the sender, whichever of it came back first', (t) => {
+	const { sender, sibling } = createPod(t);
+	for (const name of ['m1', 'm2', 'm3']) {
+		sender.publish(name);
+	}
+	// The first is for rooms that the sender has not: it passes when the second has come.
+	sender.dispatcher.receive([entryOf(12, 'm2', { pub: 'p0 2' })]);
+	sender.outbox.onPublished(mark(1), at(11));
+	sender.outbox.onPublished(mark(2), at(12));
+	sender.dispatcher.receive([passed(12)]);
+	sender.outbox.onLate(mark(3));
+	assert.deepEqual(
+		sibling.heard.map((heard) => heard.split('@')[0]),
+		['m1', 'm2', 'm3'],
+	);
+	sibling.dispatcher.receive([entryOf(11, 'm1', { pub: 'p0 1' }), entryOf(12, 'm2', { pub: 'p0 2' })]);
+	assert.equal(sibling.heard.length, 3, 'what the log brings then is an echo');
+});
