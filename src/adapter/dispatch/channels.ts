@@ -36,7 +36,7 @@ export class Channels {
 	}
 
 	/** One more needs it. */
-	acquire(nsp: string, room?: unknown): void {
+	acquire(nsp: string, room?: string | number): void {
 		const name = this.#nameOf(nsp, room);
 		const known = this.#all.get(name);
 		if (known) {
@@ -51,7 +51,7 @@ export class Channels {
 		this.#new.add(entry);
 	}
 
-	release(nsp: string, room?: unknown): void {
+	release(nsp: string, room?: string | number): void {
 		const known = this.#all.get(this.#nameOf(nsp, room));
 		if (known === undefined || --known.holders > 0) {
 			return;
@@ -129,12 +129,12 @@ export class Channels {
 		return names;
 	}
 
-	#nameOf(nsp: string, room: unknown): string {
+	#nameOf(nsp: string, room: string | number | undefined): string {
 		return channelOf(this.#stream, nsp, textOf(room));
 	}
 }
 
 /** Socket.IO tells a number from its text; their channel is one. */
-function textOf(room: unknown): string | undefined {
+function textOf(room: string | number | undefined): string | undefined {
 	return room === undefined ? undefined : String(room);
 }

@@ -117,9 +117,9 @@ export class Outbox implements PublisherEvents, Closable {
 		return true;
 	}
 
-	close(): void {
+	close(): Promise<void> | void {
 		clearInterval(this.#timer);
-		this.#publisher.close();
+		return this.#publisher.close();
 	}
 
 	#check(): void {

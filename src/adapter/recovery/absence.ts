@@ -98,11 +98,14 @@ export class Absence {
 
 	/** Resolves when messages for those rooms come. */
 	async #hold(rooms: readonly Room[]): Promise<void> {
-		const joins: (Promise<void> | undefined)[] = [];
+		const joins: Promise<void>[] = [];
 		for (const room of rooms) {
 			if (!this.#rooms.has(room)) {
 				this.#rooms.add(room);
-				joins.push(this.#deps.delivery.join(this.#record.nsp, room));
+				const joined = this.#deps.delivery.join(this.#record.nsp, room);
+				if (joined) {
+					joins.push(joined);
+				}
 			}
 		}
 		await Promise.all(joins);
