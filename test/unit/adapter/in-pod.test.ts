@@ -154,7 +154,7 @@ test('a namespace counts where it is open, from before the first question to it'
 	assert.equal(await count(last, '/new'), 2);
 	const third = await startWorker(t, pod, 2);
 	assert.deepEqual([await count(first, '/'), await count(third, '/')], [3, 3]);
-	last.io.of('/new').adapter.close();
+	void last.io.of('/new').adapter.close();
 	assert.equal(await count(first, '/new'), 1);
 });
 
@@ -168,7 +168,7 @@ test('a sibling that dies, or closes the namespace, is waited for no longer', as
 	};
 	const asked = ask();
 	await nextTurn();
-	last.io.of('/').adapter.close();
+	void last.io.of('/').adapter.close();
 	assert.deepEqual(await asked, []);
 	assert.deepEqual(left, ['AAAA/1']);
 

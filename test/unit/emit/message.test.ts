@@ -37,7 +37,7 @@ test('an event becomes the entry that the official adapter would have written, a
 			packet: { type: 2, data: ['news', { n: 1 }, 'x'], nsp: '/shop' },
 			opts: { rooms: ['a', 'b'], except: ['c'], flags: { volatile: true } },
 		}),
-		to: 'a\u001fb',
+		rooms: ['a', 'b'],
 		onceKey: 'k',
 	});
 	assert.deepEqual(built.kind === 'entries' && built.reaches, [{ namespace: '/shop', rooms: ['a', 'b'] }]);

@@ -170,7 +170,7 @@ function connect(recovered = true): { readonly adapter: OfficialAdapter; readonl
 	} as unknown as RecoverableSocket;
 	// Socket.IO's own.
 	Object.setPrototypeOf(socket, { packet: ({ data }: { data: unknown }) => sent.push(data) });
-	const nsp = { ...NSP, server: { encoder: { encode: (packet: unknown) => [packet] } }, sockets: new Map([['sid', socket]]) };
+	const nsp = { name: NSP.name, server: { encoder: { encode: (packet: unknown) => [packet] } }, sockets: new Map([['sid', socket]]) };
 	return { adapter: new Adapter(nsp) as unknown as OfficialAdapter, socket, sent };
 }
 
