@@ -2,7 +2,6 @@
 import { isAfter, type StreamOffset } from '../../stream/offset.ts';
 import { channelOf } from '../../stream/route.ts';
 import type { Position } from '../position.ts';
-import type { Room } from '../sessions/record.ts';
 
 export interface Channel {
 	readonly name: string;
@@ -37,7 +36,7 @@ export class Channels {
 	}
 
 	/** One more needs it. */
-	acquire(nsp: string, room?: Room | number): void {
+	acquire(nsp: string, room?: string | number): void {
 		const name = this.#nameOf(nsp, room);
 		const known = this.#all.get(name);
 		if (known) {
@@ -52,7 +51,7 @@ export class Channels {
 		this.#new.add(entry);
 	}
 
-	release(nsp: string, room?: Room | number): void {
+	release(nsp: string, room?: string | number): void {
 		const known = this.#all.get(this.#nameOf(nsp, room));
 		if (known === undefined || --known.holders > 0) {
 			return;
@@ -130,12 +129,12 @@ export class Channels {
 		return names;
 	}
 
-	#nameOf(nsp: string, room: Room | number | undefined): string {
+	#nameOf(nsp: string, room: string | number | undefined): string {
 		return channelOf(this.#stream, nsp, textOf(room));
 	}
 }
 
 /** Socket.IO tells a number from its text; their channel is one. */
-function textOf(room: Room | number | undefined): string | undefined {
+function textOf(room: string | number | undefined): string | undefined {
 	return room === undefined ? undefined : String(room);
 }

@@ -102,7 +102,10 @@ export class Absence {
 		for (const room of rooms) {
 			if (!this.#rooms.has(room)) {
 				this.#rooms.add(room);
-				joins.push(this.#deps.delivery.join(this.#record.nsp, room) ?? Promise.resolve());
+				const joined = this.#deps.delivery.join(this.#record.nsp, room);
+				if (joined) {
+					joins.push(joined);
+				}
 			}
 		}
 		await Promise.all(joins);

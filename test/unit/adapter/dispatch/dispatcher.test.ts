@@ -135,7 +135,6 @@ test('a barrier that Redis does not lift is given up after the publish timeout, 
 		},
 	});
 	worker.dispatcher.receive([entryOf(11, 'a')]);
-	await nextTurn();
 	assert.deepEqual([given, worker.heard], [0, []]);
 	await givenUp.promise;
 	await nextTurn();
