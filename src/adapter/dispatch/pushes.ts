@@ -46,8 +46,11 @@ export interface PushesDeps {
 
 /** Redis stops for 3 ms for so many. */
 const CHANNELS_AT_ONCE = 500;
-/** A tick comes each second: a connection that brings none for so long is of no use. */
-const SILENCE_MS = 2500;
+/**
+ * A tick comes each second: a connection that brings nothing between so many checks is of no use. Checks are counted, not time: a worker that
+ * was busy for seconds has not read yet what came.
+ */
+const SILENT_CHECKS = 5;
 const ANSWER_MS = 2000;
 const CHECK_EVERY_MS = 500;
 
@@ -60,7 +63,7 @@ export class Pushes implements Closable {
 	readonly #fences = new Map<string, PromiseWithResolvers<void>>();
 	#inbox: Item[] = [];
 	#lastPush = '';
-	#heardAt = 0;
+	#silentChecks = 0;
 	/** Settled when the rooms that are new by now are live. */
 	#joined = Promise.withResolvers<void>();
 	#wake: (() => void) | undefined;
@@ -180,12 +183,12 @@ export class Pushes implements Closable {
 	}
 
 	#listen(connection: SubscriberConnection, broken: AbortController): void {
-		this.#heardAt = performance.now();
+		this.#silentChecks = 0;
 		const onMessage = (channel: string, payload: string): void => this.#onMessage(channel, payload);
 		connection.on('message', onMessage);
 		connection.on('smessage', onMessage);
 		const timer = setInterval(() => {
-			if (performance.now() - this.#heardAt > SILENCE_MS && this.#deps.redis.state() === 'ready') {
+			if (++this.#silentChecks > SILENT_CHECKS && this.#deps.redis.state() === 'ready') {
 				broken.abort();
 			}
 		}, CHECK_EVERY_MS);
@@ -209,7 +212,7 @@ export class Pushes implements Closable {
 	}
 
 	#onMessage(channel: string, payload: string): void {
-		this.#heardAt = performance.now();
+		this.#silentChecks = 0;
 		if (channel === this.#tickChannel) {
 			const [last, epoch = '', origin] = payload.split(' ');
 			const id = parseOffset(last);
