@@ -30,7 +30,7 @@ export default function setUp(io: Server, { pod, worker }: AppContext): void {
 			answer();
 		});
 		socket.on('leave', async (left: string[], answer: () => void) => {
-			await Promise.all(left.map((room) => socket.leave(room)));
+			await Promise.all(left.map(async (room) => socket.leave(room)));
 			answer();
 		});
 		socket.on('rooms', (answer: (rooms: string[]) => void) => answer([...socket.rooms].filter((room) => room !== socket.id)));

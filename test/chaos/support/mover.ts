@@ -36,6 +36,7 @@ export class Mover {
 	readonly #pace: MoverPace;
 	/** Moves that others were asked for and that have not shown yet. */
 	readonly #pending = new Map<string, { readonly rooms: readonly string[]; readonly isJoin: boolean }>();
+	#id: string | undefined;
 	#isSettled = false;
 	#moves = 0;
 
@@ -199,8 +200,10 @@ export class Mover {
 
 	/** A client that was told begins anew; one that was recovered asks where it is. */
 	#settle(recovered: boolean): void {
+		const before = this.#id;
+		this.#id = this.listener.socket.id;
 		if (!recovered) {
-			this.#pending.clear();
+			this.#beginAnew(this.#id === before);
 			this.#isSettled = true;
 			return;
 		}
@@ -213,6 +216,20 @@ export class Mover {
 			}
 			this.#isSettled = true;
 		});
+	}
+
+	/** A session that is given up late leaves its id to the client, and moves that are on their way to that id find it. */
+	#beginAnew(hasSameId: boolean): void {
+		if (!hasSameId) {
+			this.#pending.clear();
+		}
+		for (const { rooms, isJoin } of this.#pending.values()) {
+			if (isJoin) {
+				this.#account.onJoining(rooms, true);
+			} else {
+				this.#account.onLeaving(rooms, true);
+			}
+		}
 	}
 
 	/** `onAnswer` runs before anything that follows the answer is heard. Without an answer the connection is broken, or the promise is. */

@@ -33,7 +33,7 @@ export default function setUp(io: Server, { pod, worker }: AppContext): void {
 				answer();
 			});
 			socket.on('leave', async (rooms: AnyRoom[], answer: Done) => {
-				await Promise.all(roomsOf(rooms).map((room) => socket.leave(room)));
+				await Promise.all(roomsOf(rooms).map(async (room) => socket.leave(room)));
 				answer();
 			});
 			socket.on('do', (deeds: Deed[], answer: Done) => {
