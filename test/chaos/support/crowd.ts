@@ -101,9 +101,13 @@ export class Crowd {
 	async interrupt(): Promise<void> {
 		const meanMs = 5000 / this.listeners.length;
 		while (!this.#stopped) {
-			const { socket, account } = this.#pick(this.listeners);
-			account.history.add('the network breaks');
-			socket.io.engine?.close();
+			// One that is closed while it opens tells nobody, and the client would wait for its timeout of 20 s.
+			const open = this.listeners.filter(({ socket }) => socket.io.engine?.readyState === 'open');
+			if (open.length > 0) {
+				const { socket, account } = this.#pick(open);
+				account.history.add('the network breaks');
+				socket.io.engine?.close();
+			}
 			await delay((0.5 + this.#plan.random()) * meanMs);
 		}
 	}

@@ -38,6 +38,7 @@ export class Mover {
 	readonly #pending = new Map<string, { readonly rooms: readonly string[]; readonly isJoin: boolean }>();
 	/** Rooms that it was moved into before Redis had the move: that may come once more, and finds the client by an id that it may keep. */
 	readonly #unlogged = new Set<string>();
+	#id: string | undefined;
 	#isSettled = false;
 	#moves = 0;
 
@@ -169,7 +170,9 @@ export class Mover {
 		}
 		this.#pending.delete(token);
 		if (move.isJoin && offset === undefined) {
-			this.#noteUnlogged(move.rooms);
+			for (const room of move.rooms) {
+				this.#unlogged.add(room);
+			}
 		}
 		for (const receipt of receipts) {
 			this.#account.onOwed(receipt);
@@ -204,14 +207,10 @@ export class Mover {
 
 	/** A client that was told begins anew; one that was recovered asks where it is. */
 	#settle(recovered: boolean): void {
+		const before = this.#id;
+		this.#id = this.listener.socket.id;
 		if (!recovered) {
-			for (const { rooms, isJoin } of this.#pending.values()) {
-				this.#noteUnlogged(isJoin ? rooms : []);
-			}
-			this.#pending.clear();
-			if (this.#unlogged.size > 0) {
-				this.#account.onJoining([...this.#unlogged], true);
-			}
+			this.#beginAnew(this.#id === before);
 			this.#isSettled = true;
 			return;
 		}
@@ -226,9 +225,21 @@ export class Mover {
 		});
 	}
 
-	#noteUnlogged(rooms: readonly string[]): void {
-		for (const room of rooms) {
-			this.#unlogged.add(room);
+	/** A session that is given up late leaves its id to the client, and moves that are on their way to that id find it. */
+	#beginAnew(hasSameId: boolean): void {
+		if (!hasSameId) {
+			this.#pending.clear();
+			this.#unlogged.clear();
+		}
+		if (this.#unlogged.size > 0) {
+			this.#account.onJoining([...this.#unlogged], true);
+		}
+		for (const { rooms, isJoin } of this.#pending.values()) {
+			if (isJoin) {
+				this.#account.onJoining(rooms, true);
+			} else {
+				this.#account.onLeaving(rooms, true);
+			}
 		}
 	}
 
