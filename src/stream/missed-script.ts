@@ -1,4 +1,5 @@
 /** The Lua scripts that read the messages for some rooms, by the index, or all that is on the log. */
+import { IS_BELOW_FUNCTION } from './offset-script.ts';
 
 /**
  * KEYS: the log, then index streams.
@@ -9,15 +10,9 @@
  * asked for), as XRANGE gives them, each once, in no order. The fence is published in the same step as the end is reached: whoever hears
  * it has been pushed everything that is older than what was read.
  */
-export const MISSED_SCRIPT = `
+export const MISSED_SCRIPT = `${IS_BELOW_FUNCTION}
 local from, to, most = '(' .. ARGV[1], ARGV[2], tonumber(ARGV[3])
 local time = redis.call('TIME')
-local function isBelow(a, b)
-	local aMs, aSequence = string.match(a, '(%d+)-(%d+)')
-	local bMs, bSequence = string.match(b, '(%d+)-(%d+)')
-	if aMs ~= bMs then return tonumber(aMs) < tonumber(bMs) end
-	return tonumber(aSequence) < tonumber(bSequence)
-end
 local found, ids, upTo, at = {}, {}, '', 7
 for i = 2, #KEYS do
 	local wanted, count = {}, tonumber(ARGV[at])

@@ -19,6 +19,7 @@ import { STREAM_START, type StreamOffset } from './offset.ts';
 import { PUBLISH_SCRIPT } from './publish-script.ts';
 import { indexOf, type Route, routesOf } from './route.ts';
 import { RouteArguments } from './route-script.ts';
+import { buildTombstones } from './tombstones.ts';
 
 export interface Publication {
 	readonly fields: EntryFields;
@@ -289,7 +290,15 @@ class StreamPublisher implements Publisher {
 		this.#deps.metrics.inc('socketfleet_publish_total', { result: 'lost' }, messages);
 		this.#deps.log.debug({ count: messages }, 'messages waited for Redis too long and were given up');
 		this.#remove(count);
-		this.#waiting.unshift(...buildTombstones(this.#keys.stream, dropped));
+		const at = dropped.at(-1)?.at ?? 0;
+		this.#waiting.unshift(
+			...buildTombstones(dropped).map((lost) => ({
+				...lost,
+				routes: routesOf(this.#keys.stream, lost.fields.nsp, lost.rooms),
+				at,
+				isLate: true,
+			})),
+		);
 	}
 
 	#remove(count: number): void {
@@ -308,31 +317,4 @@ class StreamPublisher implements Publisher {
 			this.#startSending();
 		}
 	}
-}
-
-/** More targets than this are told of as everyone in their namespaces. */
-const MAX_TOMBSTONES = 1000;
-
-/** Each target once, under the last sequences of what was given up: those that follow keep theirs. */
-function buildTombstones(stream: string, dropped: readonly Waiting[]): Waiting[] {
-	const targets = new Map<string, { readonly nsp: string; readonly rooms: readonly unknown[] }>();
-	for (const { fields, rooms } of dropped) {
-		targets.set(JSON.stringify([fields.nsp, ...rooms.map(String).sort()]), { nsp: fields.nsp, rooms });
-	}
-	const told =
-		targets.size > MAX_TOMBSTONES
-			? [...new Set(dropped.map(({ fields }) => fields.nsp))].map((nsp) => ({ nsp, rooms: [] }))
-			: [...targets.values()];
-	const last = dropped.at(-1);
-	if (last === undefined) {
-		return [];
-	}
-	return told.map(({ nsp, rooms }, index) => ({
-		mark: { publisher: last.mark.publisher, sequence: last.mark.sequence - told.length + 1 + index },
-		fields: { uid: last.fields.uid, nsp, type: MESSAGES_LOST, data: JSON.stringify({ opts: { rooms, except: [] } }) },
-		rooms,
-		routes: routesOf(stream, nsp, rooms),
-		at: last.at,
-		isLate: true,
-	}));
 }

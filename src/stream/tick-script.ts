@@ -1,5 +1,6 @@
 /** The Lua scripts that say how far the log goes, and whether it is still the one that it was. */
 import { EPOCH_FUNCTION } from './epoch-script.ts';
+import { IS_BELOW_FUNCTION } from './offset-script.ts';
 
 const LOG_FUNCTION = `
 local function readLog(stream)
@@ -26,7 +27,7 @@ end
  * scripts has counted (Redis 7 and newer tell): someone writes the log who does not push. A last id below the caller's shows that the log was set back: a new
  * epoch begins, unless the caller has only not heard of it yet. Answers 1 when it published.
  */
-export const TICK_SCRIPT = `${EPOCH_FUNCTION}${LOG_FUNCTION}
+export const TICK_SCRIPT = `${EPOCH_FUNCTION}${LOG_FUNCTION}${IS_BELOW_FUNCTION}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local before = redis.call('HMGET', KEYS[3], 'at', 'last')
@@ -34,12 +35,6 @@ local age = now - tonumber(before[1] or '0')
 if age >= 0 and age < tonumber(ARGV[3]) then return 0 end
 local log = readLog(KEYS[1])
 if log.last == before[2] and age >= 0 and age < tonumber(ARGV[4]) then return 0 end
-local function isBelow(a, b)
-	local aMs, aSequence = string.match(a, '(%d+)-(%d+)')
-	local bMs, bSequence = string.match(b, '(%d+)-(%d+)')
-	if aMs ~= bMs then return tonumber(aMs) < tonumber(bMs) end
-	return tonumber(aSequence) < tonumber(bSequence)
-end
 local epoch = readEpoch(KEYS[2])
 if isBelow(log.last, ARGV[1]) and (ARGV[2] == '' or ARGV[2] == epoch) then epoch = newEpoch(KEYS[2]) end
 local counted = tonumber(redis.call('HGET', KEYS[3], 'counted') or log.added)

@@ -7,21 +7,22 @@
  */
 import { randomUUID } from 'node:crypto';
 import { backoffMs } from '../../base/backoff.ts';
-import { sleep, withDeadline } from '../../base/deadline.ts';
+import { sleep } from '../../base/deadline.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Closable } from '../../base/lifecycle.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Metrics } from '../../metrics/registry.ts';
-import type { RedisHandle, SubscriberConnection } from '../../redis/client.ts';
+import type { RedisHandle } from '../../redis/client.ts';
 import { describeRedisError } from '../../redis/problems.ts';
 import { parsePush } from '../../stream/entry.ts';
 import { readHistory } from '../../stream/history.ts';
-import { type Fence, readByIndex, readLogPage } from '../../stream/missed.ts';
+import { readByIndex, readLogPage } from '../../stream/missed.ts';
 import { parseOffset, STREAM_START, type StreamOffset } from '../../stream/offset.ts';
 import { tickChannelOf, workerChannelOf } from '../../stream/route.ts';
 import type { Position } from '../position.ts';
 import type { Channels } from './channels.ts';
 import type { Dispatcher, Item } from './dispatcher.ts';
+import { openPushConnection, type PushConnection } from './push-connection.ts';
 
 export interface Tick {
 	readonly last: StreamOffset;
@@ -44,15 +45,8 @@ export interface PushesDeps {
 	onTick(tick: Tick): void;
 }
 
-/** Redis stops for 3 ms for so many. */
-const CHANNELS_AT_ONCE = 500;
-/**
- * A tick comes each second: a connection that brings nothing between so many checks is of no use. Checks are counted, not time: a worker that
- * was busy for seconds has not read yet what came.
- */
-const SILENT_CHECKS = 5;
-const ANSWER_MS = 2000;
-const CHECK_EVERY_MS = 500;
+/** How often rooms that nobody needs any more are looked for. */
+const LOOK_EVERY_MS = 500;
 
 export class Pushes implements Closable {
 	readonly #deps: PushesDeps;
@@ -60,10 +54,8 @@ export class Pushes implements Closable {
 	readonly #tickChannel: string;
 	readonly #stop = new AbortController();
 	#isLive = false;
-	readonly #fences = new Map<string, PromiseWithResolvers<void>>();
 	#inbox: Item[] = [];
 	#lastPush = '';
-	#silentChecks = 0;
 	/** Settled when the rooms that are new by now are live. */
 	#joined = Promise.withResolvers<void>();
 	#wake: (() => void) | undefined;
@@ -130,45 +122,31 @@ export class Pushes implements Closable {
 		}
 	}
 
-	/** One connection, from its beginning to its end. */
+	/** From the beginning of a connection to its end. */
 	async #serve(onLive: () => void): Promise<void> {
-		const { channels, dispatcher } = this.#deps;
-		const connection = await this.#open();
-		const broken = new AbortController();
+		const { redis, stream, channels, dispatcher } = this.#deps;
+		const connection = await openPushConnection(
+			{ redis, ownChannel: this.#ownChannel, onMessage: (...message) => this.#onMessage(...message), onFence: () => this.#flush() },
+			stream,
+		);
+		const stop = (): void => connection.close();
+		this.#stop.signal.addEventListener('abort', stop, { once: true, signal: connection.broken });
 		try {
-			connection.once('close', () => broken.abort());
-			this.#stop.signal.addEventListener('abort', () => broken.abort(), { signal: broken.signal });
-			this.#listen(connection, broken);
 			await this.#catchUp(connection);
 			this.#isLive = true;
 			onLive();
 			this.#settleJoined();
 			dispatcher.hold(this.#limit);
-			while (!broken.signal.aborted) {
+			while (!connection.broken.aborted && !this.#stop.signal.aborted) {
 				if (channels.hasNew) {
 					await this.#joinNew(connection);
 				}
-				await this.#leaveIdle(connection);
-				await this.#wait(broken.signal);
+				await connection.unsubscribe(channels.takeIdle());
+				await this.#wait(connection.broken);
 			}
 		} finally {
-			connection.disconnect();
-			connection.removeAllListeners('message').removeAllListeners('smessage');
+			connection.close();
 			this.#flush();
-		}
-	}
-
-	async #open(): Promise<SubscriberConnection> {
-		const opening = this.#deps.redis.openSubscriber('pushes', this.#deps.stream);
-		try {
-			return await withDeadline(opening, ANSWER_MS, 'connecting');
-		} catch (error) {
-			// It may yet come up, and nobody would use it.
-			opening.then(
-				(late) => late.disconnect(),
-				() => undefined,
-			);
-			throw error;
 		}
 	}
 
@@ -179,40 +157,10 @@ export class Pushes implements Closable {
 		}
 		const woken = new AbortController();
 		this.#wake = () => woken.abort();
-		await sleep(CHECK_EVERY_MS, AbortSignal.any([woken.signal, broken]));
-	}
-
-	#listen(connection: SubscriberConnection, broken: AbortController): void {
-		this.#silentChecks = 0;
-		const onMessage = (channel: string, payload: string): void => this.#onMessage(channel, payload);
-		connection.on('message', onMessage);
-		connection.on('smessage', onMessage);
-		const timer = setInterval(() => {
-			if (++this.#silentChecks > SILENT_CHECKS && this.#deps.redis.state() === 'ready') {
-				broken.abort();
-			}
-		}, CHECK_EVERY_MS);
-		timer.unref();
-		broken.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
-		broken.signal.addEventListener(
-			'abort',
-			() => {
-				for (const fence of this.#fences.values()) {
-					fence.reject(new Error('the connection is broken'));
-				}
-			},
-			{ once: true },
-		);
-		// The slot has moved to another master.
-		connection.on('sunsubscribe', (channel: string) => {
-			if (channel === this.#ownChannel) {
-				broken.abort();
-			}
-		});
+		await sleep(LOOK_EVERY_MS, AbortSignal.any([woken.signal, broken]));
 	}
 
 	#onMessage(channel: string, payload: string): void {
-		this.#silentChecks = 0;
 		if (channel === this.#tickChannel) {
 			const [last, epoch = '', origin] = payload.split(' ');
 			const id = parseOffset(last);
@@ -221,11 +169,6 @@ export class Pushes implements Closable {
 				this.#flush();
 				this.#deps.onTick({ last: id, epoch, hasForeign: origin === 'foreign' });
 			}
-			return;
-		}
-		if (channel === this.#ownChannel) {
-			this.#flush();
-			this.#fences.get(payload)?.resolve();
 			return;
 		}
 		const id = payload.slice(0, payload.indexOf('\0'));
@@ -260,7 +203,7 @@ export class Pushes implements Closable {
 	 * From the cursor to what is pushed: reads the log until little is left, subscribes, reads the rest. Behind the new connection may be
 	 * another server, whose log was set back or trimmed meanwhile.
 	 */
-	async #catchUp(connection: SubscriberConnection): Promise<void> {
+	async #catchUp(connection: PushConnection): Promise<void> {
 		const { redis, stream, position, dispatcher, channels } = this.#deps;
 		const history = await readHistory(redis.commands, stream, position.cursor ?? STREAM_START);
 		if (history.kind !== 'continues') {
@@ -273,11 +216,11 @@ export class Pushes implements Closable {
 			page = await readLogPage(redis.commands, stream, page.last);
 		}
 		const wanted = channels.listAll();
-		await this.#subscribe(connection, [this.#ownChannel, this.#tickChannel, ...wanted.map(({ name }) => name)]);
+		await connection.subscribe([this.#ownChannel, this.#tickChannel, ...wanted.map(({ name }) => name)]);
 		let from = position.cursor ?? STREAM_START;
 		do {
 			const after = from;
-			page = await this.#fenced((fence) => readLogPage(redis.commands, stream, after, fence));
+			page = await connection.fenced((fence) => readLogPage(redis.commands, stream, after, fence));
 			dispatcher.merge(page.entries);
 			from = page.last;
 		} while (page.isFull);
@@ -285,7 +228,7 @@ export class Pushes implements Closable {
 	}
 
 	/** New rooms: subscribed first, then read since they were joined. */
-	async #joinNew(connection: SubscriberConnection): Promise<void> {
+	async #joinNew(connection: PushConnection): Promise<void> {
 		const { redis, stream, channels, dispatcher } = this.#deps;
 		const from = channels.limit;
 		const added = channels.listNew();
@@ -293,12 +236,9 @@ export class Pushes implements Closable {
 		this.#joined = Promise.withResolvers();
 		try {
 			if (added.length > 0 && from !== undefined) {
-				await this.#subscribe(
-					connection,
-					added.map(({ name }) => name),
-				);
+				await connection.subscribe(added.map(({ name }) => name));
 				const range = { places: added, from, to: undefined };
-				const { entries } = await this.#fenced((fence) => readByIndex(redis.commands, stream, range, fence));
+				const { entries } = await connection.fenced((fence) => readByIndex(redis.commands, stream, range, fence));
 				dispatcher.merge(entries);
 			}
 			channels.setLive(added);
@@ -319,42 +259,5 @@ export class Pushes implements Closable {
 		const joined = this.#joined;
 		this.#joined = Promise.withResolvers();
 		joined.resolve();
-	}
-
-	/** Runs `read` with the text of a fence, and resolves when that has come back on the worker's own channel, too. */
-	async #fenced<T>(read: (fence: Fence) => Promise<T>): Promise<T> {
-		const text = randomUUID();
-		const passed = Promise.withResolvers<void>();
-		this.#fences.set(text, passed);
-		try {
-			const [found] = await withDeadline(
-				Promise.all([read({ channel: this.#ownChannel, text }), passed.promise]),
-				ANSWER_MS,
-				'receiving what was sent',
-			);
-			return found;
-		} finally {
-			this.#fences.delete(text);
-		}
-	}
-
-	async #subscribe(connection: SubscriberConnection, names: readonly string[]): Promise<void> {
-		const { redis } = this.#deps;
-		for (let at = 0; at < names.length; at += CHANNELS_AT_ONCE) {
-			const some = names.slice(at, at + CHANNELS_AT_ONCE);
-			await withDeadline(
-				redis.commands.isCluster ? connection.ssubscribe(...some) : connection.subscribe(...some),
-				ANSWER_MS,
-				'subscribing',
-			);
-		}
-	}
-
-	async #leaveIdle(connection: SubscriberConnection): Promise<void> {
-		const names = this.#deps.channels.takeIdle();
-		for (let at = 0; at < names.length; at += CHANNELS_AT_ONCE) {
-			const some = names.slice(at, at + CHANNELS_AT_ONCE);
-			await (this.#deps.redis.commands.isCluster ? connection.sunsubscribe(...some) : connection.unsubscribe(...some));
-		}
 	}
 }
