@@ -160,7 +160,7 @@ class StreamPublisher implements Publisher {
 				this.#breaker.onFailure();
 				this.#handBack(outcome);
 			} else {
-				this.#remove(batch.length);
+				this.#removeTo(batch.at(-1)?.mark.sequence ?? 0);
 				this.#succeed(batch, outcome);
 			}
 		}
@@ -290,6 +290,12 @@ class StreamPublisher implements Publisher {
 		this.#deps.log.debug({ count: messages }, 'messages waited for Redis too long and were given up');
 		this.#remove(count);
 		this.#waiting.unshift(...buildTombstones(this.#keys.stream, dropped));
+	}
+
+	/** Some of a batch may have been given up while it was under way: in their place is the word of it, which has not been sent. */
+	#removeTo(sequence: number): void {
+		const kept = this.#waiting.findIndex(({ mark }) => mark.sequence > sequence);
+		this.#remove(kept === -1 ? this.#waiting.length : kept);
 	}
 
 	#remove(count: number): void {
