@@ -285,11 +285,20 @@ class StreamPublisher implements Publisher {
 			return;
 		}
 		const dropped = this.#waiting.slice(0, count);
+		for (const message of dropped.filter(({ isLate }) => !isLate)) {
+			message.isLate = true;
+			this.#deps.metrics.inc('socketfleet_publish_total', { result: 'timeout' }, 1);
+			queueMicrotask(() => this.#deps.events.onLate(message.mark, 'timeout'));
+		}
 		const messages = dropped.filter(({ fields }) => fields.type !== MESSAGES_LOST).length;
 		this.#deps.metrics.inc('socketfleet_publish_total', { result: 'lost' }, messages);
 		this.#deps.log.debug({ count: messages }, 'messages waited for Redis too long and were given up');
 		this.#remove(count);
-		this.#waiting.unshift(...buildTombstones(this.#keys.stream, dropped));
+		const told = buildTombstones(this.#keys.stream, dropped);
+		this.#waiting.unshift(...told);
+		for (const { fields } of told) {
+			this.#waitingChars += fields.data.length;
+		}
 	}
 
 	/** Some of a batch may have been given up while it was under way: in their place is the word of it, which has not been sent. */
