@@ -161,7 +161,7 @@ class StreamPublisher implements Publisher {
 				this.#breaker.onFailure();
 				this.#handBack(outcome);
 			} else {
-				this.#remove(batch.length);
+				this.#removeTo(batch.at(-1)?.mark.sequence ?? 0);
 				this.#succeed(batch, outcome);
 			}
 		}
@@ -286,19 +286,32 @@ class StreamPublisher implements Publisher {
 			return;
 		}
 		const dropped = this.#waiting.slice(0, count);
+		for (const message of dropped.filter(({ isLate }) => !isLate)) {
+			message.isLate = true;
+			this.#deps.metrics.inc('socketfleet_publish_total', { result: 'timeout' }, 1);
+			queueMicrotask(() => this.#deps.events.onLate(message.mark, 'timeout'));
+		}
 		const messages = dropped.filter(({ fields }) => fields.type !== MESSAGES_LOST).length;
 		this.#deps.metrics.inc('socketfleet_publish_total', { result: 'lost' }, messages);
 		this.#deps.log.debug({ count: messages }, 'messages waited for Redis too long and were given up');
 		this.#remove(count);
 		const at = dropped.at(-1)?.at ?? 0;
-		this.#waiting.unshift(
-			...buildTombstones(dropped).map((lost) => ({
-				...lost,
-				routes: routesOf(this.#keys.stream, lost.fields.nsp, lost.rooms),
-				at,
-				isLate: true,
-			})),
-		);
+		const told = buildTombstones(dropped).map((lost) => ({
+			...lost,
+			routes: routesOf(this.#keys.stream, lost.fields.nsp, lost.rooms),
+			at,
+			isLate: true,
+		}));
+		this.#waiting.unshift(...told);
+		for (const { fields } of told) {
+			this.#waitingChars += fields.data.length;
+		}
+	}
+
+	/** Some of a batch may have been given up while it was under way: in their place is the word of it, which has not been sent. */
+	#removeTo(sequence: number): void {
+		const kept = this.#waiting.findIndex(({ mark }) => mark.sequence > sequence);
+		this.#remove(kept === -1 ? this.#waiting.length : kept);
 	}
 
 	#remove(count: number): void {

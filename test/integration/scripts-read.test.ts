@@ -82,6 +82,17 @@ test('more than a page of references is read page by page, in order, however unl
 	);
 });
 
+test('of two rooms with more than a page each, one of them long before the other, all is read', async (t) => {
+	const stage = await LogStage.open(t, server);
+	const messages = ['early', 'late'].flatMap((room) =>
+		Array.from({ length: PAGE + 100 }, (_, i) => ({ data: `${room} ${i}`, rooms: [room] })),
+	);
+	await publishAll(stage, messages);
+	const all = messages.map(({ data }) => data);
+	assert.deepEqual(await readData(stage, placesOf('early', 'late')), all);
+	assert.deepEqual(await readData(stage, placesOf('late', 'early')), all);
+});
+
 test('exactly a page of references is read to its end', async (t) => {
 	const stage = await LogStage.open(t, server);
 	await publishAll(
