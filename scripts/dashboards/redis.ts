@@ -68,6 +68,13 @@ export const REDIS: Dashboard = {
 					queries: [{ expr: minBy('pod', 'socketfleet_pods'), legend: '{{pod}}' }],
 				},
 				{
+					title: 'Routed by pod',
+					help: '1 while Redis pushes messages to the workers that have someone for them, 0 while workers read the whole stream: a pod of an older version is there, or was within a minute, or delivery is follow.',
+					kind: 'lines',
+					unit: 'none',
+					queries: [{ expr: minBy('pod', 'socketfleet_routed'), legend: '{{pod}}' }],
+				},
+				{
 					title: 'Stream lag by pod',
 					help: 'Age of the newest entry when it was read, of the slowest worker. Includes the difference of the clocks of Redis and the node.',
 					kind: 'lines',
@@ -77,17 +84,18 @@ export const REDIS: Dashboard = {
 				},
 				{
 					title: 'Stream entries read',
-					help: 'Each pod reads what the whole fleet publishes.',
+					help: 'What Redis pushed to the workers of the pod, since they have someone for it; all that is on the stream while they follow it.',
 					kind: 'lines',
 					unit: 'cps',
 					queries: [{ expr: rateBy('pod', 'socketfleet_stream_entries_read_total'), legend: '{{pod}}' }],
 				},
 				{
 					title: 'Entries that nobody here needed',
-					help: 'Read and passed over. no_room, no_namespace: nobody here is in it. echo: the pod’s own, delivered already while Redis was slow. duplicate: written twice after a doubtful answer. failed: the adapter threw.',
+					help: 'Received and not delivered. no_room, no_namespace: nobody here is in it any more. echo: the pod’s own, delivered already while Redis was slow. duplicate: written twice after a doubtful answer. failed: the adapter threw.',
 					kind: 'lines',
 					unit: 'cps',
 					queries: [{ expr: rateBy('reason', 'socketfleet_stream_entries_dropped_total'), legend: '{{reason}}' }],
+					fault: true,
 				},
 				{
 					title: 'Entries set aside',
