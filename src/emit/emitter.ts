@@ -185,7 +185,7 @@ export function createEmitter<Events extends EventsOf<Events> = AnyEvents>(optio
 	const writer = createEntryWriter({
 		redis: options.redis,
 		stream,
-		bounds: options.stream === undefined ? keys.bounds : undefined,
+		routing: options.stream === undefined ? keys : undefined,
 		maxEntries: options.maxEntries ?? (options.stream === undefined ? FLEET_MAX_ENTRIES : OFFICIAL_MAX_ENTRIES),
 		timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
 		onceWindowMs: options.idempotencyWindowMs ?? DEFAULT_IDEMPOTENCY_WINDOW_MS,

@@ -1,10 +1,11 @@
 /** The Lua script that appends entries from outside: groups written whole or not at all, an idempotency key written once. */
+import { EPOCH_FUNCTION } from './epoch-script.ts';
 import { PAYLOAD_FUNCTION, ROUTE_FUNCTION } from './route-script.ts';
 
 /**
  * One call carries groups of entries; a group is one caller's batch.
  *
- * KEYS: the log, its bounds (see tick-script.ts; the log again when nothing is routed), then a key for each entry that must be written
+ * KEYS: the log, its bounds and the epoch (see tick-script.ts; the log again when nothing is routed), then a key for each entry that must be written
  * once and the index streams.
  * ARGV: length cap of the log, life of a key in ms, command that publishes (empty: plain servers read the log, nothing is routed), then for
  * each group its size and per entry `nsp type data to keyIndex digest` (`to` empty: no such field; `keyIndex` 0: no key) and its routes.
@@ -23,7 +24,7 @@ if publish ~= '' then
 	local bounds = redis.call('HMGET', KEYS[2], 'first', 'retention')
 	floor, lifeMs = bounds[1] or floor, bounds[2] or lifeMs
 end
-${PAYLOAD_FUNCTION}${ROUTE_FUNCTION}
+${EPOCH_FUNCTION}${PAYLOAD_FUNCTION}${ROUTE_FUNCTION}
 local out, at, added = {}, 4, 0
 while ARGV[at] do
 	local size, ends = tonumber(ARGV[at]), {}
@@ -78,6 +79,7 @@ while ARGV[at] do
 	end
 end
 if publish ~= '' and redis.call('HEXISTS', KEYS[2], 'counted') == 1 then redis.call('HINCRBY', KEYS[2], 'counted', added) end
+if isSetBack then newEpoch(KEYS[3]) end
 if trouble ~= '' then return redis.error_reply('NOTROUTED ' .. trouble) end
 return out
 `;

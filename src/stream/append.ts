@@ -37,16 +37,22 @@ export interface Group {
 	reject(error: AppError): void;
 }
 
+/** Keys of a fleet whose messages are routed, see tick-script.ts. */
+export interface Routing {
+	readonly bounds: string;
+	readonly epoch: string;
+}
+
 /**
- * Keys and arguments of the append script, behind its first three arguments; see append-script.ts for their order. `bounds`: the key of the
- * log's bounds; undefined when plain servers read the log and nothing is routed.
+ * Keys and arguments of the append script, behind its first three arguments; see append-script.ts for their order. `routing`: undefined
+ * when plain servers read the log and nothing is routed.
  */
 export function buildAppend(
 	groups: readonly Group[],
 	stream: string,
-	bounds: string | undefined,
+	routing: Routing | undefined,
 ): { readonly keys: readonly string[]; readonly args: readonly (string | number)[] } {
-	const routed = new RouteArguments([stream, bounds ?? stream]);
+	const routed = new RouteArguments([stream, routing?.bounds ?? stream, routing?.epoch ?? stream]);
 	const args: (string | number)[] = [];
 	for (const group of groups) {
 		args.push(group.entries.length);
@@ -57,7 +63,7 @@ export function buildAppend(
 			} else {
 				args.push(routed.keys.push(onceKeyOf(stream, onceKey)), digestOf(nsp, type, data));
 			}
-			routed.add(args, bounds === undefined ? [] : routesOf(stream, nsp, rooms));
+			routed.add(args, routing === undefined ? [] : routesOf(stream, nsp, rooms));
 		}
 	}
 	return { keys: routed.keys, args };

@@ -4,7 +4,7 @@ import { messageOf } from '../base/errors.ts';
 import type { Closable } from '../base/lifecycle.ts';
 import { createScript, publishCommandOf } from '../redis/script.ts';
 import { openWriterClient, type RedisSource, type WriterClient } from '../redis/writer-client.ts';
-import { buildAppend, type EmitterEntry, type Group, type Receipt, settle, settleAll } from './append.ts';
+import { buildAppend, type EmitterEntry, type Group, type Receipt, type Routing, settle, settleAll } from './append.ts';
 import { describeWriteFailure, notWritten, unknownOutcome } from './append-errors.ts';
 import { APPEND_SCRIPT } from './append-script.ts';
 
@@ -21,8 +21,8 @@ export interface EntryWriter extends Closable {
 export interface EntryWriterOptions {
 	readonly redis: RedisSource;
 	readonly stream: string;
-	/** Key of the log's bounds, with which a fleet's entries are routed; undefined: plain servers read the log. */
-	readonly bounds: string | undefined;
+	/** With it a fleet's entries are routed; undefined: plain servers read the log. */
+	readonly routing: Routing | undefined;
 	/** Length cap given with each append. */
 	readonly maxEntries: number;
 	/** How long a call may take, all told. */
@@ -165,9 +165,9 @@ class RedisEntryWriter implements EntryWriter {
 	}
 
 	#append(groups: readonly Group[]): Promise<unknown> {
-		const { stream, bounds, maxEntries, onceWindowMs } = this.#options;
-		const { keys, args } = buildAppend(groups, stream, bounds);
-		const publish = bounds === undefined ? '' : publishCommandOf(this.#client);
+		const { stream, routing, maxEntries, onceWindowMs } = this.#options;
+		const { keys, args } = buildAppend(groups, stream, routing);
+		const publish = routing === undefined ? '' : publishCommandOf(this.#client);
 		return SCRIPT.run(this.#client, keys, [maxEntries, onceWindowMs, publish, ...args]);
 	}
 

@@ -72,11 +72,11 @@ export async function startApi({ config, redis, io, metrics, log }: ApiDeps): Pr
 }
 
 function createFleetWriter(config: Config, redis: RedisHandle): EntryWriter {
-	const { stream, bounds } = redisKeysOf(config);
+	const keys = redisKeysOf(config);
 	return createEntryWriter({
 		redis: redis.commands,
-		stream,
-		bounds,
+		stream: keys.stream,
+		routing: keys,
 		maxEntries: config.streamMaxEntries,
 		timeoutMs: WRITE_TIMEOUT_MS,
 		onceWindowMs: DEFAULT_IDEMPOTENCY_WINDOW_MS,

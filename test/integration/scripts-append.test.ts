@@ -50,7 +50,7 @@ async function append(
 		}),
 	);
 	const { isPlain = false, connection = stage.redis } = options;
-	const { keys, args } = buildAppend(waiting, stage.stream, isPlain ? undefined : stage.bounds);
+	const { keys, args } = buildAppend(waiting, stage.stream, isPlain ? undefined : { bounds: stage.bounds, epoch: stage.epochKey });
 	settleAll(waiting, await SCRIPT.run(connection, keys, [1_000_000, WINDOW_MS, isPlain ? '' : 'PUBLISH', ...args]));
 	return outcomes;
 }
@@ -121,6 +121,7 @@ test('one key twice in one call is written by the first group', async (t) => {
 	assert.deepEqual(second, [{ id: idsOf(first)[0], duplicate: true }]);
 	assert.deepEqual(await stage.log(), ['a']);
 	assert.equal((await stage.takePushed()).length, 1);
+	assert.notEqual(await stage.redis.get(stage.epochKey), 'before');
 });
 
 test('where plain servers read the log, nothing is routed', async (t) => {
@@ -157,16 +158,25 @@ test('a right that is missing is told, and what is on the log is known under its
 	assert.equal((await stage.index(indexOf(stage.stream, '/', 'hall'))).length, 1);
 	const [again] = await append(stage, [[keyed]]);
 	assert.equal(typeof again === 'object' && again[0]?.duplicate, true);
-	const blind = await stage.connectAs('blind-emitter', `~${stage.stream}`, `~${stage.bounds}`, `~{${stage.stream}}:once:*`, '&*');
+	const blind = await stage.connectAs(
+		'blind-emitter',
+		`~${stage.stream}`,
+		`~${stage.bounds}`,
+		`~${stage.epochKey}`,
+		`~{${stage.stream}}:once:*`,
+		'&*',
+	);
 	await assert.rejects(append(stage, [[entry('c', ['hall'])]], { connection: blind }), /^ReplyError: NOPERM/);
 	assert.deepEqual(await stage.log(), ['a', 'b']);
 });
 
-test('an index that is ahead of the log is begun anew', async (t) => {
+test('an index that is ahead of the log is begun anew, with a new epoch', async (t) => {
 	const stage = await LogStage.open(t, server);
 	const index = indexOf(stage.stream, '/', 'hall');
 	await stage.redis.xadd(index, '9999999999999-0', '/', 'hall');
+	await stage.redis.set(stage.epochKey, 'before');
 	const [first] = await append(stage, [[entry('a', ['hall'])]]);
 	assert.deepEqual(await stage.index(index), [`${idsOf(first)[0]} / hall`]);
 	assert.equal((await stage.takePushed()).length, 1);
+	assert.notEqual(await stage.redis.get(stage.epochKey), 'before');
 });

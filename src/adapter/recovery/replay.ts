@@ -26,6 +26,7 @@ export class Replay {
 	#bytes = 0;
 	#position: StreamOffset;
 	#state: ReplayState = 'ok';
+	#hasMoved = false;
 
 	/** `offset`: entries after it are of interest. */
 	constructor(record: SessionRecord, offset: StreamOffset, maxBytes: number) {
@@ -47,6 +48,11 @@ export class Replay {
 
 	get stays(): readonly RoomStay[] {
 		return [...this.#stays.values()].flat();
+	}
+
+	/** It was taken into a room or out of one while it was away. */
+	get hasMoved(): boolean {
+		return this.#hasMoved;
 	}
 
 	/** Every room that it was in at some time. */
@@ -101,8 +107,10 @@ export class Replay {
 			const current = stays[index];
 			if (message.kind === 'join' && current === undefined) {
 				stays.push({ room, from: id, to: undefined });
+				this.#hasMoved = true;
 			} else if (message.kind === 'leave' && current !== undefined) {
 				stays[index] = { ...current, to: id };
+				this.#hasMoved = true;
 			}
 		}
 	}

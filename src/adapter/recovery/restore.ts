@@ -16,7 +16,7 @@ import { OUTSIDE_STREAM, type Outbox } from '../dispatch/outbox.ts';
 import type { OfficialAdapter, RecoverableSocket } from '../official.ts';
 import type { Position } from '../position.ts';
 import { createPrivateId } from '../sessions/private-id.ts';
-import type { Room, SessionRecord } from '../sessions/record.ts';
+import { encodeRecord, type Room, type SessionRecord } from '../sessions/record.ts';
 import { Absence } from './absence.ts';
 import { type ClaimDeps, claimSession } from './claim.ts';
 import { handOver } from './hand-over.ts';
@@ -180,7 +180,7 @@ export class Recovery {
 		}
 		const deps = { ...this.#deps, maxBytes: config.maxBufferedBytes, comesTo: (upTo: StreamOffset) => this.#comesTo(upTo) };
 		const absence = new Absence(deps, record, startOf(record, offset));
-		const reason = await this.#read(absence, pid, epoch).catch((error: unknown) => {
+		const reason = await this.#read(absence, record, epoch).catch((error: unknown) => {
 			absence.end();
 			throw error;
 		});
@@ -192,16 +192,27 @@ export class Recovery {
 	}
 
 	/** Why it cannot be recovered; undefined when it can. */
-	async #read(absence: Absence, pid: string, epoch: string): Promise<Refusal | undefined> {
-		const obstacle = await absence.read();
-		if ((await this.#deps.store.readEpoch()) !== epoch) {
-			// Redis came back with another log after the session was claimed.
-			return 'rewound';
+	async #read(absence: Absence, record: SessionRecord, epoch: string): Promise<Refusal | undefined> {
+		const obstacle = (await absence.read()) ?? refusalOf(absence.replay);
+		if (obstacle === 'kicked') {
+			await this.#removeKicked(record.pid);
 		}
-		if (absence.replay.state === 'kicked') {
-			await this.#removeKicked(pid);
+		if (obstacle === undefined && absence.replay.hasMoved) {
+			await this.#saveMoved(absence, record, epoch);
 		}
-		return obstacle ?? refusalOf(absence.replay);
+		// Redis may have come back with another log after the session was claimed.
+		return (await this.#deps.store.readEpoch()) === epoch ? obstacle : 'rewound';
+	}
+
+	/**
+	 * Joins and leaves that are found on the way are saved before the client is sent what follows them. It would come back with an offset
+	 * behind them, and they would never be seen again.
+	 */
+	async #saveMoved({ replay }: Absence, record: SessionRecord, epoch: string): Promise<void> {
+		const { store, position, config } = this.#deps;
+		const at = position.cursor ?? record.at;
+		const moved = encodeRecord({ ...record, stays: replay.stays, at, sentUpTo: at }, () => undefined);
+		await store.write([{ kind: 'save', pid: record.pid, record: moved, ttlMs: config.recoveryWindowMs }], epoch);
 	}
 
 	/** Why the one whose middlewares have passed cannot be recovered after all. */
