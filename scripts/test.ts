@@ -35,6 +35,7 @@ const TIERS: Record<string, Tier> = {
 	conformance: { files: 'test/conformance/**/*.test.ts', timeoutMs: 120_000, retry: true },
 	integration: { files: 'test/integration/**/*.test.ts', timeoutMs: 180_000, retry: true },
 	chaos: { files: 'test/chaos/**/*.test.ts', timeoutMs: 300_000, retry: true },
+	full: { files: 'test/full/**/*.test.ts', timeoutMs: 900_000, retry: true },
 	chart: { files: 'test/chart/**/*.test.ts', timeoutMs: 120_000, retry: false },
 	e2e: { files: 'test/e2e/**/*.test.ts', timeoutMs: 900_000, retry: true },
 };

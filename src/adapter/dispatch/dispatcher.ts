@@ -56,8 +56,12 @@ export class Dispatcher implements Closable {
 		this.#barrier = barrier;
 	}
 
-	/** `seesAll`: the log is followed; else only what concerns this worker comes. */
+	/**
+	 * Entries come another way from now on, from behind the cursor: those that wait come again, with what belongs between them. `seesAll`: the
+	 * log is followed; else only what concerns this worker comes.
+	 */
 	follow(seesAll: boolean): void {
+		this.#queue = [];
 		this.#seesAll = seesAll;
 		this.#deps.position.sequences.clear();
 	}

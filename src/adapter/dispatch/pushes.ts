@@ -77,8 +77,10 @@ export class Pushes implements Closable {
 		this.#done = this.#run();
 	}
 
+	/** Nothing is dispatched from here on: the cursor is where whoever comes next goes on. */
 	async close(): Promise<void> {
 		this.#stop.abort();
+		this.#deps.dispatcher.hold(this.#limit);
 		this.#wake?.();
 		await this.#done;
 	}
@@ -93,9 +95,9 @@ export class Pushes implements Closable {
 		return Promise.race([this.#joined.promise, sleep(this.#deps.joinTimeoutMs)]);
 	}
 
-	/** Nothing moves while the connection is broken: what is pushed next does not follow. */
+	/** Nothing moves while the connection is broken, or when it is closed: what is pushed next does not follow. */
 	get #limit(): StreamOffset | undefined {
-		return this.#isLive ? this.#deps.channels.limit : STREAM_START;
+		return this.#isLive && !this.#stop.signal.aborted ? this.#deps.channels.limit : STREAM_START;
 	}
 
 	async #run(): Promise<void> {
@@ -132,6 +134,7 @@ export class Pushes implements Closable {
 		const stop = (): void => connection.close();
 		this.#stop.signal.addEventListener('abort', stop, { once: true, signal: connection.broken });
 		try {
+			this.#stop.signal.throwIfAborted();
 			await this.#catchUp(connection);
 			this.#isLive = true;
 			onLive();

@@ -24,6 +24,13 @@ export interface Place {
 	readonly source: RedisSource;
 }
 
+/** What a pod is made of, besides what all have. */
+export interface PodKind {
+	/** Another entry point than the sources', as that of another version. */
+	readonly cli?: string;
+	readonly options?: Place['options'];
+}
+
 export type Disturbances = Readonly<Record<string, (stage: Stage) => Promise<void>>>;
 
 /** How much of each there is. */
@@ -39,6 +46,10 @@ export interface LedgerPlan {
 	readonly messages: number;
 	readonly size: FleetSize;
 	readonly disturbances: Disturbances;
+	/** They come as they are listed; by default the seed decides. */
+	readonly isInOrder?: boolean;
+	/** Of the pods that are there at first, and of those that take the place of one that was killed. */
+	readonly kind?: PodKind;
 }
 
 /** What the disturbances work on. */
@@ -46,6 +57,10 @@ export interface Stage {
 	readonly pods: Pod[];
 	readonly random: () => number;
 	readonly published: Published;
+	/** Of the balancer. */
+	readonly url: string;
+	/** As a roll-out does it: starts a pod, then has the oldest one drain. */
+	rollOut(kind: PodKind): Promise<void>;
 	/** Ends a pod that is taken out of the balancer, and starts another. */
 	replacePod(end: (victim: Pod) => Promise<void>): Promise<void>;
 	/** Resolves when the writers have been told of that many more. */
@@ -65,14 +80,16 @@ class Ledger implements Stage {
 	readonly #t: Scope;
 	readonly #place: Place;
 	readonly #seed: number;
+	readonly #kind: PodKind;
 	readonly #balancer: Balancer;
 	readonly #crowd: Crowd;
 	#disturbed = 0;
 
-	private constructor(t: Scope, place: Place, { seed, size }: LedgerPlan, balancer: Balancer) {
+	private constructor(t: Scope, place: Place, { seed, size, kind = {} }: LedgerPlan, balancer: Balancer) {
 		this.#t = t;
 		this.#place = place;
 		this.#seed = seed;
+		this.#kind = kind;
 		this.#balancer = balancer;
 		this.random = createRandom(seed);
 		this.#crowd = new Crowd(t, { ...size, url: balancer.url, source: place.source, seed, random: this.random, rooms: ROOMS, pace: PACE });
@@ -81,7 +98,7 @@ class Ledger implements Stage {
 	static async open(t: Scope, place: Place, plan: LedgerPlan): Promise<Ledger> {
 		const balancer = await startBalancer(t);
 		const ledger = new Ledger(t, place, plan, balancer);
-		ledger.pods.push(...(await Promise.all(Array.from({ length: plan.size.pods }, () => ledger.#startPod()))));
+		ledger.pods.push(...(await Promise.all(Array.from({ length: plan.size.pods }, () => ledger.#startPod(ledger.#kind)))));
 		ledger.#openBalancer();
 		return ledger;
 	}
@@ -90,13 +107,18 @@ class Ledger implements Stage {
 		return this.#crowd.published;
 	}
 
-	async run({ messages, disturbances }: LedgerPlan): Promise<void> {
+	get url(): string {
+		return this.#balancer.url;
+	}
+
+	async run({ messages, disturbances, isInOrder = false }: LedgerPlan): Promise<void> {
 		const crowd = this.#crowd;
 		await crowd.everyoneHears('the beginning');
 		crowd.start();
 		const interruptions = crowd.interrupt();
 		do {
-			for (const name of this.#shuffled(Object.keys(disturbances))) {
+			const names = Object.keys(disturbances);
+			for (const name of isInOrder ? names : this.#shuffled(names)) {
 				await this.#disturb(name, disturbances[name]);
 			}
 		} while (crowd.acknowledged < messages);
@@ -119,12 +141,20 @@ class Ledger implements Stage {
 		return [...sums].map(([reason, count]) => `${reason} ${count}`).join(', ');
 	}
 
+	async rollOut(kind: PodKind): Promise<void> {
+		this.pods.push(await this.#startPod(kind));
+		const oldest = this.pods.shift();
+		this.#openBalancer();
+		oldest?.kill('SIGTERM');
+		await oldest?.exited;
+	}
+
 	async replacePod(end: (victim: Pod) => Promise<void>): Promise<void> {
 		const victim = this.pods.shift();
 		assert.ok(victim);
 		await end(victim);
 		this.#openBalancer();
-		this.pods.push(await this.#startPod());
+		this.pods.push(await this.#startPod(this.#kind));
 		this.#openBalancer();
 	}
 
@@ -147,8 +177,8 @@ class Ledger implements Stage {
 		crowd.judge((account) => account.breaches());
 	}
 
-	#startPod(): Promise<Pod> {
-		return startPod(this.#t, { app: LEDGER_APP, options: { ...this.#place.options, recoveryWindowMs: 120_000 } });
+	#startPod({ options, ...kind }: PodKind): Promise<Pod> {
+		return startPod(this.#t, { app: LEDGER_APP, ...kind, options: { ...this.#place.options, recoveryWindowMs: 120_000, ...options } });
 	}
 
 	#openBalancer(): void {

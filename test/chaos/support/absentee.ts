@@ -1,0 +1,41 @@
+/** A client that is away for long: it hears nothing, and has everything when it comes back. */
+import assert from 'node:assert/strict';
+import { timeOfOffset } from '../../../src/stream/offset.ts';
+import type { Scope } from '../../support/redis-server.ts';
+import { waitFor } from '../../support/wait.ts';
+import { Account } from './account.ts';
+import type { Stage } from './ledger.ts';
+import { openListener, Said } from './listener.ts';
+
+export interface Absentee {
+	readonly name: string;
+	/** Resolves when it is back, was recovered, and has heard what was sent after that; rejects when anything is missing. */
+	comeBack(): Promise<void>;
+}
+
+/** Enough that several workers have said something. */
+const HEARD = 20;
+const WAIT = { timeoutMs: 60_000, everyMs: 20 };
+
+/** It has been in that room for a moment, and loses its connection without a word. */
+export async function goAway(t: Scope, { url, published }: Stage, name: string, room: string): Promise<Absentee> {
+	const account = new Account(name, [room], published);
+	const { socket } = openListener(t, { url, account, published, said: new Said(), insists: false });
+	await waitFor(`${name} to hear something`, () => account.counts.heard >= HEARD, WAIT);
+	socket.io.reconnection(false);
+	socket.io.engine.close();
+	return {
+		name,
+		comeBack: async () => {
+			socket.io.reconnection(true);
+			socket.connect();
+			await waitFor(`${name} to be connected`, () => socket.connected, WAIT);
+			assert.ok(socket.recovered, `${name} was not recovered`);
+			const backAt = Date.now();
+			await waitFor(`${name} to hear something new`, () => account.lastOffset && timeOfOffset(account.lastOffset) > backAt, WAIT);
+			const [first] = account.finalBreaches();
+			assert.equal(first, undefined, `${name}: ${first?.sentence}\n${first && account.history.around(first.at)}`);
+			socket.disconnect();
+		},
+	};
+}
