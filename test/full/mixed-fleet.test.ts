@@ -32,7 +32,7 @@ const isRouted = async (pod: Pod): Promise<boolean> => (await pod.metric('socket
 const isFollowing = async (pod: Pod): Promise<boolean> => !(await isRouted(pod));
 
 async function allAre(pods: readonly Pod[], is: (pod: Pod) => boolean | Promise<boolean>): Promise<boolean> {
-	return (await Promise.all(pods.map(is))).every(Boolean);
+	return (await Promise.all(pods.map(async (pod) => is(pod)))).every(Boolean);
 }
 
 async function killWorker({ pods, random }: Stage): Promise<void> {
