@@ -13,6 +13,12 @@ const ROWS: readonly (readonly [RegExp, RedisProblem['reason'], (where: string) 
 		'auth',
 		(where) => `Redis at ${where} refuses the user or password: check redisUsername and redisPassword`,
 	],
+	[
+		/^NOTROUTED/,
+		'auth',
+		(where) =>
+			`Redis at ${where} takes messages and does not pass them on: this user lacks the channels of the fleet, see the ACL in docs/operations/redis.md`,
+	],
 	[/NOPERM/, 'auth', (where) => `Redis at ${where}: this user lacks a permission, see the ACL in docs/operations/redis.md`],
 	[/READONLY/, 'read-only', (where) => `Redis at ${where} is a read-only replica: point redisUrl at the master, or use redisMode sentinel`],
 	[

@@ -1,5 +1,6 @@
 /** A Redis that refuses: said in one clear line, counted, and neither the end of the process nor a busy core. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Redis } from 'ioredis';
 import { lastFirst } from '../support/last-first.ts';
@@ -7,9 +8,10 @@ import { type Scope, startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 import { startFront } from './support/front.ts';
 import { startNode } from './support/node-process.ts';
-import { join, STREAM } from './support/row.ts';
+import { drop, giveOffset, join, STREAM } from './support/row.ts';
 
 const WAIT = { timeoutMs: 60_000 };
+const GUIDE = new URL('../../docs/operations/redis.md', import.meta.url);
 
 interface Refusal {
 	readonly name: string;
@@ -110,3 +112,27 @@ for (const { name, reason, prepare } of REFUSALS) {
 async function cpuMs(node: Awaited<ReturnType<typeof startNode>>): Promise<number> {
 	return (await node.order<{ cpuMs: number }>('state')).cpuMs;
 }
+
+test('a user with the rights of the guide is served; one without channels publishes nothing, hears its own pod, and the reason says so', async (context) => {
+	const t = lastFirst(context);
+	const redis = await startRedis(t);
+	const direct = new Redis(redis.url, { replyMapping: 'legacy' });
+	t.after(() => direct.disconnect());
+	const [, rights = ''] = /ACL SETUSER socketfleet on >PASSWORD (.*)/.exec(readFileSync(GUIDE, 'utf8')) ?? [];
+	await direct.call('ACL', 'SETUSER', 'whole', 'on', '>secret', ...rights.split(' '));
+	await direct.call('ACL', 'SETUSER', 'mute', 'on', '>secret', ...rights.split(' '), 'resetchannels');
+	const start = (user: string, pod: string) =>
+		startNode(t, { kind: 'ours', redisUrl: redis.url.replace('redis://', `redis://${user}:secret@`), pod });
+	const [node, other, mute] = await Promise.all([start('whole', 'AAAA'), start('whole', 'BBBB'), start('mute', 'CCCC')]);
+	const client = await join(t, node.url, { rooms: ['room'] });
+	await giveOffset(other, client);
+	const { letBack } = drop(client);
+	await other.order('emit', { rooms: ['room'], args: ['missed', 1] });
+	letBack();
+	await waitFor('what it missed', () => client.of('missed').length === 1, WAIT);
+	assert.deepEqual([client.connects, await node.order('reasons')], [[false, true], []]);
+	const own = await join(t, mute.url, { rooms: ['room'] });
+	await mute.order('emit', { rooms: ['room'], args: ['near', 1] });
+	await waitFor('a message in the pod', () => own.of('near').length === 1, WAIT);
+	await waitFor('the reason', async () => /lacks the channels/.test(String(await mute.order('reasons'))), WAIT);
+});
