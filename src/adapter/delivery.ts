@@ -38,8 +38,9 @@ export interface DeliveryDeps {
 export class Delivery implements Closable {
 	readonly #deps: DeliveryDeps;
 	readonly #channels: Channels;
-	#mode: DeliveryMode;
-	#wanted: DeliveryMode;
+	/** Until it is told, it hears everyone. */
+	#mode: DeliveryMode = 'follow';
+	#wanted: DeliveryMode = 'follow';
 	#indexedSince = 0;
 	#source: Pushes | StreamReader | undefined;
 	#pushes: Pushes | undefined;
@@ -47,10 +48,8 @@ export class Delivery implements Closable {
 	#change: Promise<void> = Promise.resolve();
 	#isStarted = false;
 
-	constructor(deps: DeliveryDeps, mode: DeliveryMode) {
+	constructor(deps: DeliveryDeps) {
 		this.#deps = deps;
-		this.#mode = mode;
-		this.#wanted = mode;
 		this.#report();
 		this.#channels = new Channels(deps.stream, deps.position);
 	}

@@ -99,21 +99,18 @@ class StreamFleet implements FleetAdapter {
 		);
 		this.#delivery = this.#parts.add(
 			'delivery',
-			new Delivery(
-				{
-					redis,
-					stream: keys.stream,
-					retentionMs: retentionMsOf(config),
-					joinTimeoutMs: config.publishTimeoutMs,
-					position,
-					dispatcher: this.#dispatcher,
-					ticker: this.#ticker,
-					metrics,
-					log,
-					onTick: (last, epoch) => this.#onEpoch(last, epoch),
-				},
-				config.delivery === 'follow' ? 'follow' : 'routed',
-			),
+			new Delivery({
+				redis,
+				stream: keys.stream,
+				retentionMs: retentionMsOf(config),
+				joinTimeoutMs: config.publishTimeoutMs,
+				position,
+				dispatcher: this.#dispatcher,
+				ticker: this.#ticker,
+				metrics,
+				log,
+				onTick: (last, epoch) => this.#onEpoch(last, epoch),
+			}),
 		);
 		this.#members = this.#parts.add('membership', new Members({ redis, keys, subscriptions: this.#subscriptions, bus, log, owner }));
 		this.#members.onLeft((name, nodes, departure) => this.#onMemberLeft(name, nodes, departure));
