@@ -96,6 +96,9 @@ export class Delivery implements Closable {
 
 	leave(nsp: string, room?: Room): void {
 		this.#channels.release(nsp, room);
+		if (this.#pushes === undefined) {
+			this.#channels.forgetIdle(nsp, room);
+		}
 	}
 
 	/** What a client of those rooms missed, in order. Rejects when Redis fails. */
