@@ -38,8 +38,9 @@ export interface DeliveryDeps {
 export class Delivery implements Closable {
 	readonly #deps: DeliveryDeps;
 	readonly #channels: Channels;
-	#mode: DeliveryMode;
-	#wanted: DeliveryMode;
+	/** Until it is told, it hears everyone. */
+	#mode: DeliveryMode = 'follow';
+	#wanted: DeliveryMode = 'follow';
 	#indexedSince = 0;
 	#hasForeign = false;
 	#source: Pushes | StreamReader | undefined;
@@ -48,10 +49,8 @@ export class Delivery implements Closable {
 	#change: Promise<void> = Promise.resolve();
 	#isStarted = false;
 
-	constructor(deps: DeliveryDeps, mode: DeliveryMode) {
+	constructor(deps: DeliveryDeps) {
 		this.#deps = deps;
-		this.#mode = mode;
-		this.#wanted = mode;
 		this.#report();
 		this.#channels = new Channels(deps.stream, deps.position);
 	}
@@ -105,6 +104,9 @@ export class Delivery implements Closable {
 
 	leave(nsp: string, room?: Room): void {
 		this.#channels.release(nsp, room);
+		if (this.#pushes === undefined) {
+			this.#channels.forgetIdle(nsp, room);
+		}
 	}
 
 	/** What a client of those rooms missed, in order. Rejects when Redis fails. */

@@ -26,7 +26,7 @@ export interface FleetAdapter extends Closable {
 	attach(io: Server): void;
 	/** Resolves when messages flow, or when Redis is found away (degraded). */
 	start(): Promise<void>;
-	/** How messages are to reach this worker, as the fleet agrees; all after `indexedSince` (ms, Redis' clock) are in the index. */
+	/** How messages are to reach this worker, as the fleet agrees: until then it follows the log. All after `indexedSince` (ms, Redis' clock) are in the index. */
 	setDelivery(mode: DeliveryMode, indexedSince: number): void;
 	/** Sentences for `/readyz`; empty when all is well. */
 	reasons(): readonly string[];

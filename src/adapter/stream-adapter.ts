@@ -100,21 +100,18 @@ class StreamFleet implements FleetAdapter {
 		);
 		this.#delivery = this.#parts.add(
 			'delivery',
-			new Delivery(
-				{
-					redis,
-					stream: keys.stream,
-					retentionMs: retentionMsOf(config),
-					joinTimeoutMs: config.publishTimeoutMs,
-					position,
-					dispatcher: this.#dispatcher,
-					ticker: this.#ticker,
-					metrics,
-					log,
-					onTick: (tick) => this.#onTick(tick),
-				},
-				config.delivery === 'follow' ? 'follow' : 'routed',
-			),
+			new Delivery({
+				redis,
+				stream: keys.stream,
+				retentionMs: retentionMsOf(config),
+				joinTimeoutMs: config.publishTimeoutMs,
+				position,
+				dispatcher: this.#dispatcher,
+				ticker: this.#ticker,
+				metrics,
+				log,
+				onTick: (tick) => this.#onTick(tick),
+			}),
 		);
 		this.#members = this.#parts.add('membership', new Members({ redis, keys, subscriptions: this.#subscriptions, bus, log, owner }));
 		this.#members.onLeft((name, nodes, departure) => this.#onMemberLeft(name, nodes, departure));

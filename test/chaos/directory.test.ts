@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { createSilentLogger } from '../../src/base/log.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { NO_LOAD } from '../../src/metrics/load.ts';
@@ -15,6 +15,8 @@ import { waitFor } from '../support/wait.ts';
 
 const log = createSilentLogger();
 const WAIT = { timeoutMs: 60_000 };
+const PODS = 'socketfleet:default:pods';
+const DELIVERY = 'socketfleet:default:delivery';
 
 const known = (directory: Directory, pod: string): boolean => directory.pods().some((record) => record.pod === pod);
 
@@ -92,4 +94,62 @@ test('a frozen, a restarted and an absent Redis leave the addresses that were kn
 	// It comes back with nothing: each pod claims its id again, and the late one its first.
 	await server.start();
 	await waitFor('all three to be known', () => known(one, 'cccc') && known(one, 'bbbb') && known(other, 'aaaa'), WAIT);
+});
+
+/** As a pod of the version before has it: of how its messages are delivered it says nothing. */
+const recordOfBefore = (at: number, left: boolean): string =>
+	JSON.stringify({ incarnation: 'other', host: 'h', port: 1, workers: 1, members: {}, at, left });
+
+interface Agreement {
+	readonly redis: RedisHandle['commands'];
+	/** One more heartbeat: what the fleet has agreed on. */
+	beat(): Promise<readonly [mode: string, indexedSince: number]>;
+}
+
+async function startAgreement(context: TestContext): Promise<Agreement> {
+	const t = lastFirst(context);
+	const { url } = await startRedis(t);
+	const { redis, open } = connect(t, url);
+	await waitFor('Redis', () => redis.state() === 'ready', WAIT);
+	const directory = open('aaaa');
+	let told: readonly [string, number] | undefined;
+	directory.onDelivery((...delivery) => {
+		told = delivery;
+	});
+	await redis.commands.xadd('socketfleet:default:stream', '*', 'a', 'b');
+	return {
+		redis: redis.commands,
+		beat: async () => {
+			told = undefined;
+			// Whoever is not known is looked for with a heartbeat.
+			await directory.find('nobody');
+			assert.ok(told);
+			return told;
+		},
+	};
+}
+
+test('the fleet follows while a pod of the version before is there and for a minute after; what that wrote counts as not indexed', async (context) => {
+	const { redis, beat } = await startAgreement(context);
+	const leftAt = Date.now();
+	await redis.hset(PODS, 'before', recordOfBefore(leftAt, false));
+	assert.equal((await beat())[0], 'follow');
+	await redis.hset(PODS, 'before', recordOfBefore(leftAt, true));
+	assert.equal((await beat())[0], 'follow');
+	// What it wrote between the last look at it and its end is younger than that look.
+	await redis.set(DELIVERY, `follow ${leftAt - 60_000}`);
+	const [mode, indexedSince] = await beat();
+	assert.equal(mode, 'routed');
+	assert.ok(indexedSince >= leftAt, `${indexedSince} < ${leftAt}`);
+	assert.deepEqual(await beat(), [mode, indexedSince]);
+});
+
+test('a pod of the version before that came and went while no other looked has written what is not indexed', async (context) => {
+	const { redis, beat } = await startAgreement(context);
+	const now = Date.now();
+	await redis.set(DELIVERY, `routed ${now - 5000}`);
+	await redis.hset(PODS, 'before', recordOfBefore(now - 6000, true));
+	assert.deepEqual(await beat(), ['routed', now - 5000], 'it was there before the fleet was routed');
+	await redis.hset(PODS, 'before', recordOfBefore(now - 4000, true));
+	assert.equal((await beat())[0], 'follow');
 });

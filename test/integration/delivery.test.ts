@@ -47,10 +47,18 @@ class Stage {
 		await waitFor('Redis', () => redis.state() === 'ready');
 		const retentionMs = 60_000;
 		const ticker = new Ticker({ redis, keys, position, retentionMs, log });
-		const delivery = new Delivery(
-			{ redis, stream: keys.stream, retentionMs, joinTimeoutMs: 5000, position, dispatcher, ticker, metrics, log, onTick: () => undefined },
-			'routed',
-		);
+		const delivery = new Delivery({
+			redis,
+			stream: keys.stream,
+			retentionMs,
+			joinTimeoutMs: 5000,
+			position,
+			dispatcher,
+			ticker,
+			metrics,
+			log,
+			onTick: () => undefined,
+		});
 		t.after(() => delivery.close());
 		dispatcher.begin(STREAM_START);
 		void delivery.join('/');
@@ -79,11 +87,24 @@ class Stage {
 	}
 }
 
+test('a worker that has not been told yet hears those who write the log alone', async (t) => {
+	const stage = await Stage.open(t);
+	stage.delivery.start();
+	await waitFor('it to read', () => stage.delivery.isLive);
+	await stage.writeLog('one', 'here');
+	await stage.hears('one');
+	stage.delivery.setMode('routed', 0);
+	await waitFor('messages to be pushed', () => stage.delivery.isRouted && stage.delivery.isLive);
+	await stage.write('two', 'here');
+	await stage.hears('two');
+});
+
 test('a worker that is told to follow while it connects to be pushed messages follows', async (t) => {
 	const stage = await Stage.open(t);
 	// As long as someone ticks, a connection that nobody wants any more does not look broken.
 	const ticks = setInterval(() => void stage.writer.publish(tickChannelOf(stage.stream), `${STREAM_START} epoch`), 100);
 	t.after(() => clearInterval(ticks));
+	stage.delivery.setMode('routed', 0);
 	stage.delivery.start();
 	stage.delivery.setMode('follow', 0);
 	await stage.writeLog('read with the log of before', 'here');
@@ -97,7 +118,8 @@ test('what waits for a room that is being joined waits for it across a change of
 	const { delivery, worker } = stage;
 	delivery.start();
 	for (let round = 0; round < 10; round++) {
-		await waitFor('messages to be pushed', () => delivery.isLive);
+		delivery.setMode('routed', 0);
+		await waitFor('messages to be pushed', () => delivery.isRouted && delivery.isLive);
 		const room = `new-${round}`;
 		const known = worker.position.known;
 		void delivery.join('/', room);
@@ -107,6 +129,5 @@ test('what waits for a room that is being joined waits for it across a change of
 		await waitFor('the second one', () => worker.position.known !== known, { everyMs: 0 });
 		delivery.setMode('follow', 0);
 		await stage.hears(`${round} to the new room`, `${round} to the old room`);
-		delivery.setMode('routed', 0);
 	}
 });

@@ -62,6 +62,16 @@ export class Channels {
 		}
 	}
 
+	/** Nothing is subscribed to: one that nobody needs any more is forgotten at once. */
+	forgetIdle(nsp: string, room?: Room | number): void {
+		const known = this.#all.get(this.#nameOf(nsp, room));
+		if (known && known.holders <= 0) {
+			this.#all.delete(known.name);
+			this.#new.delete(known);
+			this.#idle.delete(known);
+		}
+	}
+
 	get hasNew(): boolean {
 		return this.#new.size > 0;
 	}

@@ -72,9 +72,10 @@ const FOLLOW_AFTER_MS = 60_000;
  * Claims or refreshes a pod, clears records that nobody can need any more, returns the time, how messages are delivered, and every record.
  * A record: { incarnation, host, port, workers, delivery, at, left, members: { <worker's uuid>: at }, loads: { <worker's uuid>: load } }.
  *
- * KEYS: the records, how messages are delivered (`routed` or `follow`, and when somebody last needed to follow), the stream.
+ * KEYS: the records, how messages are delivered (`follow` and when somebody last needed to, or `routed` and since when), the stream.
  * Messages are routed when no live pod has anything else than `auto` for `delivery`, and has not had for a while. A pod of the version before
- * has none: it writes the stream, and neither index nor pushes. Where nobody has written anything there is nothing to wait for.
+ * has none: it writes the stream, and neither index nor pushes, and may have come and gone while no other was there. Where nobody has written
+ * anything there is nothing to wait for.
  */
 const BEAT = `
 local time = redis.call('TIME')
@@ -99,10 +100,13 @@ mine.members = members
 mine.loads = loads
 redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(mine))
 local all = redis.call('HGETALL', KEYS[1])
-local answer, needsFollowing = { 'ok', now, '' }, false
+local answer, needsFollowing, otherAt = { 'ok', now, '' }, false, 0
 for i = 1, #all, 2 do
 	local record = cjson.decode(all[i + 1])
-	if record.delivery ~= 'auto' and not record.left and now - record.at < tonumber(ARGV[5]) then needsFollowing = true end
+	if record.delivery ~= 'auto' then
+		otherAt = math.max(otherAt, record.at)
+		if not record.left and now - record.at < tonumber(ARGV[5]) then needsFollowing = true end
+	end
 	if now - record.at >= tonumber(ARGV[4]) then
 		redis.call('HDEL', KEYS[1], all[i])
 	else
@@ -113,12 +117,13 @@ end
 redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[4]))
 local delivery = redis.call('GET', KEYS[2]) or (ARGV[8] ~= '' and ARGV[8])
 local mode, since = string.match(delivery or '', '(%a+) (%d+)')
+if mode ~= 'follow' and otherAt > tonumber(since or 0) then needsFollowing = true end
 if needsFollowing or (not mode and redis.call('EXISTS', KEYS[3]) == 1) then
 	mode, since = 'follow', now
 elseif not mode then
 	mode, since = 'routed', 0
 elseif mode == 'follow' and now - tonumber(since) >= tonumber(ARGV[7]) then
-	mode = 'routed'
+	mode, since = 'routed', now
 end
 answer[3] = mode .. ' ' .. since
 redis.call('SET', KEYS[2], answer[3])

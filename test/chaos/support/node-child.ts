@@ -220,6 +220,8 @@ async function createOurs(own: Metrics): Promise<{ io: Server; reasons: () => re
 		cleanupEmptyChildNamespaces: true,
 	});
 	fleet.attach(server);
+	// It has no directory, which would tell it.
+	fleet.setDelivery(config.delivery === 'follow' ? 'follow' : 'routed', 0);
 	await fleet.start();
 	return { io: server, reasons: () => fleet.reasons() };
 }

@@ -57,6 +57,7 @@ export async function startPodOfNodes(t: Scope, slots: number, nodeOptions: Node
 			};
 			const server = await listen(new Server(options));
 			fleet.attach(server.io);
+			fleet.setDelivery(config.delivery === 'follow' ? 'follow' : 'routed', 0);
 			await fleet.start();
 			const close = once(async () => {
 				await server.io.close();

@@ -145,3 +145,20 @@ test('a new connection subscribes to all that somebody is in, new or not', (t) =
 	channels.acquire('/', 'idle');
 	assert.deepEqual(namesOf(channels.listNew()), [nameOf('new'), nameOf('idle')], 'one that was given up is new again');
 });
+
+test('while nothing is subscribed to, a room that is left is forgotten at once, live before or not', (t) => {
+	const passTime = stopClock(t);
+	const { channels } = createChannels();
+	join(channels, 'live', 'stays');
+	channels.acquire('/', 'new');
+	for (const room of ['live', 'new']) {
+		channels.release('/', room);
+		channels.forgetIdle('/', room);
+	}
+	channels.forgetIdle('/', 'stays');
+	channels.forgetIdle('/', 'unknown');
+	assert.equal(channels.hasNew, false);
+	passTime(LINGER_MS);
+	assert.deepEqual(channels.takeIdle(), []);
+	assert.deepEqual(namesOf(channels.listAll()), [nameOf('stays')]);
+});
