@@ -63,7 +63,7 @@ export class Channels {
 	}
 
 	/** Nothing is subscribed to: one that nobody needs any more is forgotten at once. */
-	forgetIdle(nsp: string, room?: Room | number): void {
+	forgetIdle(nsp: string, room?: string | number): void {
 		const known = this.#all.get(this.#nameOf(nsp, room));
 		if (known && known.holders <= 0) {
 			this.#all.delete(known.name);
