@@ -49,6 +49,7 @@ const CHECKS: Record<string, readonly string[]> = {
 
 /** A process is killed after this: a hang must not eat CI's time. */
 const PROCESS_TIMEOUT_MS = 1_200_000;
+const SLOWEST = 10;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = (program: string): string => `${root}/node_modules/.bin/${program}`;
@@ -65,6 +66,8 @@ let passed = 0;
 let failed = 0;
 const flaky: string[] = [];
 const failureLines: string[] = [];
+/** What was run, and how long it took. */
+const durations: { readonly name: string; readonly seconds: number }[] = [];
 for (const name of tiers) {
 	const startedAt = Date.now();
 	if (name === 'check') {
@@ -73,6 +76,9 @@ for (const name of tiers) {
 		await runTier(TIERS[name] as Tier);
 	}
 	console.log(`# ${name}: ${Math.round((Date.now() - startedAt) / 1000)} s, so far ${passed} passed, ${failed} failed`);
+}
+for (const { name, seconds } of durations.toSorted((a, b) => b.seconds - a.seconds).slice(0, SLOWEST)) {
+	console.log(`# slow: ${seconds} s ${name}`);
 }
 for (const line of failureLines) {
 	console.log(`# failed: ${line}`);
@@ -122,6 +128,7 @@ function dealOut(files: readonly string[], hands: number): string[][] {
 
 async function runAndCount(files: readonly string[], tier: Tier): Promise<void> {
 	const name = tier.processes === undefined ? files.join() : `${files.length} files of ${tier.files}`;
+	const startedAt = Date.now();
 	let result = await runFiles(files, tier);
 	if (result.failed > 0 && tier.retry) {
 		console.log(`FAILED once, runs again: ${name}\n${result.output}`);
@@ -131,6 +138,7 @@ async function runAndCount(files: readonly string[], tier: Tier): Promise<void> 
 		}
 		result = again;
 	}
+	durations.push({ name, seconds: Math.round((Date.now() - startedAt) / 1000) });
 	passed += result.passed;
 	failed += result.failed;
 	console.log(`${result.failed === 0 ? 'ok' : 'FAILED'} ${name} (${result.passed} passed, ${result.failed} failed)`);
