@@ -51,7 +51,15 @@ test('from the version before to this one and back: the fleet follows the log, t
 	const { url } = await startRedis(t);
 	const away: Absentee[] = [];
 	const leave = async (stage: Stage, when: string): Promise<void> => {
-		away.push(...(await Promise.all(['red', 'green', 'blue'].map((room) => goAway(t, stage, `who left ${when}, of ${room}`, room)))));
+		const rooms = ['red', 'green', 'blue', 'red', 'green', 'blue'];
+		away.push(...(await Promise.all(rooms.map((room, i) => goAway(t, stage, `client ${i}, who left ${when}, of ${room}`, room)))));
+	};
+	const haveBack = async (where: string): Promise<void> => {
+		const recovered = await Promise.all(away.splice(0).map((absentee) => absentee.comeBack()));
+		const count = recovered.filter(Boolean).length;
+		context.diagnostic(`${count} of ${recovered.length} who came back to ${where} were recovered`);
+		// What is delivered without the log while a busy machine stalls is told like any loss.
+		assert.ok(count > recovered.length / 2, `${count} of ${recovered.length} who came back to ${where} were recovered`);
 	};
 	const disturbances: Disturbances = {
 		'one pod is of this version, one of the version before': async (stage) => {
@@ -59,6 +67,9 @@ test('from the version before to this one and back: the fleet follows the log, t
 			await stage.moreWritten(SOME);
 			const [, newer] = stage.pods;
 			assert.ok(newer && !(await isRouted(newer)));
+		},
+		'a worker of a mixed fleet is killed': async (stage) => {
+			await killWorker(stage);
 			await leave(stage, 'a mixed fleet');
 		},
 		'all pods are of this version, and the fleet is routed after a minute': async (stage) => {
@@ -68,16 +79,14 @@ test('from the version before to this one and back: the fleet follows the log, t
 			context.diagnostic(`routed ${secondsSince(startedAt)} s after the last pod of the version before`);
 			await stage.moreWritten(SOME);
 		},
-		'who left before comes back to a fleet that is routed': async () => {
-			await Promise.all(away.splice(0).map((absentee) => absentee.comeBack()));
-		},
+		'who left before comes back to a fleet that is routed': () => haveBack('a routed fleet'),
 		'a worker of a routed fleet is killed': killWorker,
 		'one pod is told to follow, and the fleet does': async (stage) => {
 			await leave(stage, 'a routed fleet');
 			await stage.rollOut(following);
 			await waitFor('the fleet to follow', () => allAre(stage.pods, isFollowing), AGREED);
 			await stage.rollOut(following);
-			await Promise.all(away.splice(0).map((absentee) => absentee.comeBack()));
+			await haveBack('a fleet that is told to follow');
 		},
 		'one pod is of the version before again': async (stage) => {
 			await stage.rollOut(previous);
@@ -86,7 +95,7 @@ test('from the version before to this one and back: the fleet follows the log, t
 		},
 		'all pods are of the version before again': async (stage) => {
 			await stage.rollOut(previous);
-			await Promise.all(away.splice(0).map((absentee) => absentee.comeBack()));
+			await haveBack('the version before');
 			await stage.moreWritten(SOME);
 		},
 	};

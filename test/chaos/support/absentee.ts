@@ -8,34 +8,45 @@ import type { Stage } from './ledger.ts';
 import { openListener, Said } from './listener.ts';
 
 export interface Absentee {
-	readonly name: string;
-	/** Resolves when it is back, was recovered, and has heard what was sent after that; rejects when anything is missing. */
-	comeBack(): Promise<void>;
+	/**
+	 * Resolves when it is back, to whether it was recovered. Rejects when it was, and when anything is missing, came twice or out of order up to
+	 * what was sent after its return.
+	 */
+	comeBack(): Promise<boolean>;
 }
 
 /** Enough that several workers have said something. */
 const HEARD = 20;
 const WAIT = { timeoutMs: 60_000, everyMs: 20 };
 
-/** It has been in that room for a moment, and loses its connection without a word. */
+/**
+ * It has been in that room for a moment, and loses its connection without a word. As it joined the room by a request it is owed what clients
+ * said there, too.
+ */
 export async function goAway(t: Scope, { url, published }: Stage, name: string, room: string): Promise<Absentee> {
-	const account = new Account(name, [room], published);
+	const account = new Account(name, [], published);
 	const { socket } = openListener(t, { url, account, published, said: new Said(), insists: false });
+	account.onJoining([room]);
+	await socket.timeout(WAIT.timeoutMs).emitWithAck('join', [room]);
+	account.onJoined([room]);
 	await waitFor(`${name} to hear something`, () => account.counts.heard >= HEARD, WAIT);
 	socket.io.reconnection(false);
 	socket.io.engine.close();
 	return {
-		name,
 		comeBack: async () => {
 			socket.io.reconnection(true);
 			socket.connect();
 			await waitFor(`${name} to be connected`, () => socket.connected, WAIT);
-			assert.ok(socket.recovered, `${name} was not recovered`);
+			if (!socket.recovered) {
+				socket.disconnect();
+				return false;
+			}
 			const backAt = Date.now();
 			await waitFor(`${name} to hear something new`, () => account.lastOffset && timeOfOffset(account.lastOffset) > backAt, WAIT);
 			const [first] = account.finalBreaches();
 			assert.equal(first, undefined, `${name}: ${first?.sentence}\n${first && account.history.around(first.at)}`);
 			socket.disconnect();
+			return true;
 		},
 	};
 }
