@@ -31,8 +31,8 @@ const isRouted = async (pod: Pod): Promise<boolean> => (await pod.metric('socket
 /** One worker does, at least. */
 const isFollowing = async (pod: Pod): Promise<boolean> => !(await isRouted(pod));
 
-async function allAre(pods: readonly Pod[], is: (pod: Pod) => Promise<boolean>): Promise<boolean> {
-	return (await Promise.all(pods.map(is))).every(Boolean);
+async function allAre(pods: readonly Pod[], is: (pod: Pod) => boolean | Promise<boolean>): Promise<boolean> {
+	return (await Promise.all(pods.map(async (pod) => is(pod)))).every(Boolean);
 }
 
 const anyOf = ({ pods, random }: Stage): Pod | undefined => pods[Math.floor(random() * pods.length)];
