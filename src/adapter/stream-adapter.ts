@@ -252,7 +252,12 @@ class StreamFleet implements FleetAdapter {
 
 	/** Where the stream is now; tried until Redis answers. */
 	async #begin(): Promise<void> {
-		const info = await this.#untilDone('begin', () => readStreamInfo(this.#redis.commands, this.#keys.stream));
+		const { commands } = this.#redis;
+		const info = await this.#untilDone('begin', async () => {
+			// Before the place: while this worker follows it is told of no other, and what is lost then must show when it is pushed messages.
+			this.#epoch = (await commands.get(this.#keys.epoch)) ?? undefined;
+			return readStreamInfo(commands, this.#keys.stream);
+		});
 		if (info) {
 			this.#dispatcher.begin(info.last);
 			if (this.#connections().size > 0) {

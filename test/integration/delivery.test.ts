@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { after, type TestContext, test } from 'node:test';
 import { Redis } from 'ioredis';
+import { createFleetAdapter } from '../../src/adapter/create.ts';
 import { Delivery } from '../../src/adapter/delivery.ts';
 import { Ticker } from '../../src/adapter/dispatch/ticker.ts';
+import { createSilentLogger } from '../../src/base/log.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { createMetrics } from '../../src/metrics/registry.ts';
 import { createRedis } from '../../src/redis/client.ts';
 import { redisKeysOf } from '../../src/redis/keys.ts';
 import { STREAM_START } from '../../src/stream/offset.ts';
@@ -14,6 +17,7 @@ import { lastFirst } from '../support/last-first.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/wait.ts';
 import { addEntry } from '../support/write-entries.ts';
+import { FakePod } from '../unit/adapter/fake-bus.ts';
 import { FakeWorker, fieldsOf } from '../unit/adapter/fake-worker.ts';
 
 const server = await startRedis({ after });
@@ -130,4 +134,27 @@ test('what waits for a room that is being joined waits for it across a change of
 		delivery.setMode('follow', 0);
 		await stage.hears(`${round} to the new room`, `${round} to the old room`);
 	}
+});
+
+test('that the log was set back while a worker followed is found once it is pushed messages', async (context) => {
+	const t = lastFirst(context);
+	const flags = { redisUrl: server.url, fleetKey: 'delivery-key-0123', fleet: `fleet-${++fleets}` };
+	const { config } = loadConfig({ env: {}, flags, cwd: tmpdir() });
+	const { epoch } = redisKeysOf(config);
+	const [log, metrics] = [createSilentLogger(), createMetrics()];
+	const writer = new Redis(server.port);
+	t.after(() => writer.disconnect());
+	const redis = createRedis(config, log);
+	t.after(() => redis.close());
+	await writer.set(epoch, 'before');
+	const fleet = await createFleetAdapter({ config, redis, bus: new FakePod().connect(0), metrics, log, owner: { pod: 'AAAA', slot: 0 } });
+	t.after(() => fleet.close());
+	await fleet.start();
+	await waitFor('it to have begun', () => fleet.reasons().length === 0);
+	await writer.set(epoch, 'after');
+	fleet.setDelivery('routed', 0);
+	await waitFor('the loss to be found', async () => {
+		const gaps = (await metrics.snapshot()).own.find(({ name }) => name === 'socketfleet_stream_gap_total');
+		return gaps?.samples.some(({ labels, value }) => labels.reason === 'epoch' && value === 1);
+	});
 });

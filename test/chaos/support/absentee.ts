@@ -26,6 +26,7 @@ const WAIT = { timeoutMs: 60_000, everyMs: 20 };
 export async function goAway(t: Scope, { url, published }: Stage, name: string, room: string): Promise<Absentee> {
 	const account = new Account(name, [], published);
 	const { socket } = openListener(t, { url, account, published, said: new Said(), insists: false });
+	await waitFor(`${name} to be connected`, () => socket.connected, WAIT);
 	account.onJoining([room]);
 	await socket.timeout(WAIT.timeoutMs).emitWithAck('join', [room]);
 	account.onJoined([room]);
