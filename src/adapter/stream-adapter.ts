@@ -287,7 +287,11 @@ class StreamFleet implements FleetAdapter {
 		if (reason === 'rewound') {
 			void this.#endEpoch();
 		}
-		const connections = this.#connections();
+		this.#sendAway(this.#connections());
+	}
+
+	/** What they are sent next would come behind the hole: they are sent nothing until they are closed. */
+	#sendAway(connections: ReadonlySet<EngineConnection>): void {
 		for (const connection of connections) {
 			silence(connection);
 		}
@@ -306,18 +310,14 @@ class StreamFleet implements FleetAdapter {
 
 	/** Messages for these clients were given up before Redis took them. Who is in the pod that did has been given them all the same. */
 	#onLost(nsp: string, sockets: readonly RecoverableSocket[]): void {
-		for (const { id, conn } of sockets) {
+		for (const { id } of sockets) {
 			const session = this.#sessions?.find(nsp, id);
 			if (session) {
 				this.#sessions?.remove(session);
 			}
-			silence(conn);
 		}
 		this.#deps.metrics.inc('socketfleet_stream_gap_total', { reason: 'lost' }, 1);
-		void closePaced(
-			sockets.map(({ conn }) => conn),
-			this.#stop.signal,
-		);
+		this.#sendAway(new Set(sockets.map(({ conn }) => conn)));
 	}
 
 	/** Of every client that is connected to a namespace here. */

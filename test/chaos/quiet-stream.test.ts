@@ -1,4 +1,4 @@
-/** A pod that most of the stream does not concern: its workers pass over it, and must not pass over anything else. */
+/** A pod that most of the log does not concern: its workers are pushed what does, and must miss nothing of that. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { lastFirst } from '../support/last-first.ts';
@@ -54,7 +54,7 @@ test('clients move between workers, join rooms and lose their reader in a stream
 			await speak(member);
 		}
 		if (round === ROUNDS / 2) {
-			// The lowest slot reads for all. Its clients go to the next.
+			// A worker goes without a word. Its clients go to the next.
 			const [reader] = living;
 			living = living.slice(1);
 			for (const { front } of members) {

@@ -29,6 +29,9 @@ export class Channels {
 	readonly #all = new Map<string, Entry>();
 	readonly #new = new Set<Entry>();
 	readonly #idle = new Set<Entry>();
+	/** The least `joinedAt` of those that are new. Stale: one of them is new no longer, and it may have been that one's. */
+	#limit: StreamOffset | undefined;
+	#isLimitStale = false;
 
 	constructor(stream: string, position: Position) {
 		this.#stream = stream;
@@ -49,6 +52,7 @@ export class Channels {
 		const entry: Entry = { name, nsp, room: textOf(room), joinedAt, holders: 1, isLive: false, idleAt: undefined };
 		this.#all.set(name, entry);
 		this.#new.add(entry);
+		this.#lowerLimit(joinedAt);
 	}
 
 	release(nsp: string, room?: string | number): void {
@@ -67,7 +71,7 @@ export class Channels {
 		const known = this.#all.get(this.#nameOf(nsp, room));
 		if (known && known.holders <= 0) {
 			this.#all.delete(known.name);
-			this.#new.delete(known);
+			this.#deleteNew(known);
 			this.#idle.delete(known);
 		}
 	}
@@ -76,22 +80,23 @@ export class Channels {
 		return this.#new.size > 0;
 	}
 
-	/** Entries after this one may be for a channel that is not live yet; undefined: all are live. */
+	/** Entries after this one may be for a channel that is not live yet; undefined: all are live. Asked for with each join: kept, not looked for. */
 	get limit(): StreamOffset | undefined {
-		let limit: StreamOffset | undefined;
-		for (const { joinedAt } of this.#new) {
-			if (limit === undefined || isAfter(limit, joinedAt)) {
-				limit = joinedAt;
+		if (this.#isLimitStale) {
+			this.#isLimitStale = false;
+			this.#limit = undefined;
+			for (const { joinedAt } of this.#new) {
+				this.#lowerLimit(joinedAt);
 			}
 		}
-		return limit;
+		return this.#limit;
 	}
 
 	/** Those that are not live; one that nobody needs any more is forgotten. */
 	listNew(): readonly Channel[] {
 		for (const entry of this.#new) {
 			if (entry.holders <= 0) {
-				this.#new.delete(entry);
+				this.#deleteNew(entry);
 				this.#all.delete(entry.name);
 			}
 		}
@@ -114,7 +119,7 @@ export class Channels {
 			const entry = this.#all.get(name);
 			if (entry) {
 				entry.isLive = true;
-				this.#new.delete(entry);
+				this.#deleteNew(entry);
 				if (entry.holders <= 0) {
 					entry.idleAt = performance.now();
 					this.#idle.add(entry);
@@ -137,6 +142,16 @@ export class Channels {
 			names.push(entry.name);
 		}
 		return names;
+	}
+
+	#lowerLimit(joinedAt: StreamOffset): void {
+		if (this.#limit === undefined || isAfter(this.#limit, joinedAt)) {
+			this.#limit = joinedAt;
+		}
+	}
+
+	#deleteNew(entry: Entry): void {
+		this.#isLimitStale = this.#new.delete(entry) || this.#isLimitStale;
 	}
 
 	#nameOf(nsp: string, room: string | number | undefined): string {

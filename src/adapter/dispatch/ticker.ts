@@ -30,7 +30,6 @@ const SCRIPT = createScript(TICK_SCRIPT);
 export class Ticker implements Closable {
 	readonly #deps: TickerDeps;
 	#timer: NodeJS.Timeout | undefined;
-	#dueAt = Number.POSITIVE_INFINITY;
 	#last: StreamOffset | undefined;
 	#isClosed = true;
 	#epoch = '';
@@ -55,13 +54,6 @@ export class Ticker implements Closable {
 		this.#schedule(isMoving ? MOVING_MS : IDLE_MS);
 	}
 
-	/** Something was written. */
-	onMove(): void {
-		if (this.#dueAt > performance.now() + MOVING_MS * (1 + JITTER)) {
-			this.#schedule(MOVING_MS);
-		}
-	}
-
 	/** Ticks at once: someone waits for the cursor to move. Those who come while one is under way share the next. Rejects when Redis fails. */
 	tickNow(): Promise<void> {
 		this.#next ??= this.#running.then(() => {
@@ -83,15 +75,16 @@ export class Ticker implements Closable {
 			return;
 		}
 		clearTimeout(this.#timer);
-		const delayMs = afterMs * (1 + Math.random() * JITTER);
-		this.#dueAt = performance.now() + delayMs;
-		this.#timer = setTimeout(() => {
-			// In case that nothing comes back.
-			this.#schedule(IDLE_MS);
-			this.#tick(MOVING_MS, IDLE_MS).catch((error: unknown) => {
-				this.#deps.log.debug({ err: messageOf(error) }, 'ticking failed, trying again');
-			});
-		}, delayMs);
+		this.#timer = setTimeout(
+			() => {
+				// In case that nothing comes back.
+				this.#schedule(IDLE_MS);
+				this.#tick(MOVING_MS, IDLE_MS).catch((error: unknown) => {
+					this.#deps.log.debug({ err: messageOf(error) }, 'ticking failed, trying again');
+				});
+			},
+			afterMs * (1 + Math.random() * JITTER),
+		);
 		this.#timer.unref();
 	}
 
